@@ -1,0 +1,176 @@
+"""The one way to say an error: a `FhirError`, rendered as an OperationOutcome at the edge.
+
+https://hl7.org/fhir/R4/operationoutcome.html, issue codes https://hl7.org/fhir/R4/valueset-issue-type.html
+Messages name elements, parameters and formats. They never quote patient data.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One OperationOutcome.issue. `expression`: FHIRPath of the element or `http.<header or parameter>`."""
+
+    severity: str
+    code: str
+    text: str
+    expression: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The issue as it stands in an OperationOutcome."""
+        issue: dict[str, Any] = {"severity": self.severity, "code": self.code, "details": {"text": self.text}}
+        if self.expression:
+            issue["expression"] = [self.expression]
+        return issue
+
+
+def outcome(issues: Sequence[Issue]) -> dict[str, Any]:
+    """An OperationOutcome resource of these issues, in order."""
+    return {"resourceType": "OperationOutcome", "issue": [issue.as_json() for issue in issues]}
+
+
+class FhirError(Exception):
+    """A request that cannot be answered as asked. Subclasses fix the HTTP status and the default issue code."""
+
+    status = 400
+    default_code = "invalid"
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        expression: str | None = None,
+        code: str | None = None,
+        issues: Sequence[Issue] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(text or (issues[0].text if issues else ""))
+        self.issues: list[Issue] = list(issues or [Issue("error", code or self.default_code, text, expression)])
+        self.headers = headers or {}
+
+    def within(self, path: str) -> "FhirError":
+        """The same error as seen from a Bundle entry: every expression is put under `path`."""
+        self.issues = [
+            Issue(i.severity, i.code, i.text, _under(path, i.expression)) for i in self.issues
+        ]
+        return self
+
+    def outcome(self) -> dict[str, Any]:
+        """The OperationOutcome to send."""
+        return outcome(self.issues)
+
+
+def _under(path: str, expression: str | None) -> str:
+    if not expression:
+        return path
+    return expression if expression.startswith("Bundle.") else f"{path}.{expression}"
+
+
+class Invalid(FhirError):
+    """400: the request cannot be understood."""
+
+
+class NotSupported(FhirError):
+    """400: understood, but this server does not do it (unknown parameter, modifier, operation)."""
+
+    default_code = "not-supported"
+
+
+class Unauthenticated(FhirError):
+    """401: no valid token."""
+
+    status = 401
+    default_code = "login"
+
+
+class Forbidden(FhirError):
+    """403: the token's scopes do not cover the interaction."""
+
+    status = 403
+    default_code = "forbidden"
+
+
+class NotFound(FhirError):
+    """404: there is no such resource for this caller (which includes: it is another tenant's)."""
+
+    status = 404
+    default_code = "not-found"
+
+
+class MethodNotAllowed(FhirError):
+    """405: no such interaction at this URL, or create by PUT is not allowed here."""
+
+    status = 405
+    default_code = "not-supported"
+
+
+class NotAcceptable(FhirError):
+    """406: no format in Accept or `_format` that the server writes."""
+
+    status = 406
+    default_code = "not-supported"
+
+
+class Conflict(FhirError):
+    """409: the change contradicts the present state."""
+
+    status = 409
+    default_code = "conflict"
+
+
+class Gone(FhirError):
+    """410: the resource was deleted."""
+
+    status = 410
+    default_code = "deleted"
+
+
+class PreconditionFailed(FhirError):
+    """412: If-Match, If-None-Match or a condition's number of matches does not hold."""
+
+    status = 412
+    default_code = "conflict"
+
+
+class TooLarge(FhirError):
+    """413: body, bundle or depth over the limit."""
+
+    status = 413
+    default_code = "too-long"
+
+
+class UnsupportedMediaType(FhirError):
+    """415: the body's Content-Type is not one the server reads."""
+
+    status = 415
+    default_code = "not-supported"
+
+
+class Unprocessable(FhirError):
+    """422: well-formed, but not valid FHIR R4 or against a business rule."""
+
+    status = 422
+    default_code = "processing"
+
+
+class TooCostly(FhirError):
+    """422: the answer would be larger than the server's limits; the text says which and how to narrow it."""
+
+    status = 422
+    default_code = "too-costly"
+
+
+class Throttled(FhirError):
+    """429: too many requests now; `Retry-After` says when."""
+
+    status = 429
+    default_code = "throttled"
+
+
+class Unavailable(FhirError):
+    """503: the database cannot be reached or the deadline passed; safe to try again."""
+
+    status = 503
+    default_code = "transient"
