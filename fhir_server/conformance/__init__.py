@@ -1,0 +1,1 @@
+"""The definitions that drive the engine: structures, search parameters, compartments, value sets."""
