@@ -1,0 +1,124 @@
+"""Expressions compiled once per (expression, type of the focus, definitions), and one-off evaluation."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fhir_server.conformance.registry import Registry
+from fhir_server.fhirpath.compile import Compiled, Compiler
+from fhir_server.fhirpath.errors import FhirPathError
+from fhir_server.fhirpath.functions import FUNCTIONS
+from fhir_server.fhirpath.nodes import Env, Node, Nodes
+from fhir_server.fhirpath.parser import parse
+from fhir_server.fhirpath.paths import Paths
+from fhir_server.fhirpath.syntax import Member, Variable
+
+Expression = Callable[[Any], Nodes]
+
+_NOBODY = Env(("Resource", {}, None))
+_abstract = frozenset({"Resource", "DomainResource"})
+_paths: dict[int, Paths] = {}
+_expressions: "WeakKeyDictionary[Registry, dict[tuple[str, str], Expression]]" = WeakKeyDictionary()
+_MOST_CACHED = 20_000
+
+
+def paths_of(registry: Registry) -> Paths:
+    """The navigation tables of a registry; tenants share those of the structures they share."""
+    structures = registry.structures
+    found = _paths.get(id(structures))
+    if found is None or found.structures is not structures:
+        found = _paths[id(structures)] = Paths(structures)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expression: str, context_type: str | None, paths: Paths) -> tuple[Compiled, bool]:
+    compiler = Compiler(paths, FUNCTIONS)
+    known = context_type and context_type not in _abstract
+    compiled = compiler.compile(parse(expression), frozenset({context_type}) if known and context_type else None)
+    return compiled, compiler.needs_env
+
+
+def compile_node_expression(
+    expression: str, context_type: str | None, registry: Registry
+) -> tuple[Compiled, bool]:
+    """The closures of an expression for a focus of one type (None: any), and whether they use the environment.
+
+    Raises `FhirPathError` for an expression that cannot be read or names what does not exist.
+    """
+    return _compiled(expression, context_type, paths_of(registry))
+
+
+def compile_expression(expression: str, context_type: str, registry: Registry) -> Expression:
+    """A function from a resource of `context_type` to the nodes of `expression`. Cached.
+
+    `resolve()` of a literal reference gives a node of the reference's type that knows only its type and id. Raises
+    `FhirPathError` (400) for an expression that cannot be read or names an element that the type does not have.
+    """
+    cache = _expressions.get(registry)
+    if cache is None:
+        cache = _expressions[registry] = {}
+    found = cache.get((expression, context_type))
+    if found is None:
+        if len(cache) >= _MOST_CACHED:
+            cache.clear()
+        found = cache[expression, context_type] = _bind(expression, context_type, registry)
+    return found
+
+
+def _bind(expression: str, context_type: str, registry: Registry) -> Expression:
+    compiled, needs_env = compile_node_expression(expression, context_type, registry)
+    run, abstract = compiled.run, context_type in _abstract
+
+    def node_of(resource: dict[str, Any]) -> Node:
+        return (resource.get("resourceType", context_type) if abstract else context_type, resource, None)
+
+    if needs_env:
+
+        def within(resource: dict[str, Any]) -> Nodes:
+            node = node_of(resource)
+            return run([node], Env(node))
+
+        return within
+    if abstract:
+        return lambda resource: run([node_of(resource)], _NOBODY)
+    return lambda resource: run([(context_type, resource, None)], _NOBODY)
+
+
+def compile_parent(expression: str, context_type: str, registry: Registry) -> tuple[Expression, str]:
+    """The part of a path before its last step, and that step's name: `Patient.contact[0]` and `name`.
+
+    Finds a place for what is not there yet. Raises `FhirPathError` when the expression does not end in a plain name.
+    """
+    tree = parse(expression)
+    if not isinstance(tree, Member) or (tree.source is None and tree.name == context_type):
+        raise FhirPathError("The path must end in the name of an element.")
+    parent = tree.source or Variable("$this")
+    compiled = Compiler(paths_of(registry), FUNCTIONS).compile(parent, frozenset({context_type}))
+
+    def nodes(resource: dict[str, Any]) -> Nodes:
+        node: Node = (context_type, resource, None)
+        return compiled.run([node], Env(node))
+
+    return nodes, tree.name
+
+
+def evaluate(
+    expression: str,
+    resource: dict[str, Any],
+    registry: Registry,
+    *,
+    variables: Mapping[str, Nodes] | None = None,
+    now: datetime | None = None,
+    trace: Callable[[str, Nodes], None] | None = None,
+) -> Nodes:
+    """The nodes of `expression` on a resource. For one-offs.
+
+    variables: values of `%name`. now: the time that `now()` tells. trace: receives what `trace()` shows. Raises
+    `FhirPathError`.
+    """
+    node: Node = (resource["resourceType"], resource, None)
+    compiled, _ = compile_node_expression(expression, node[0], registry)
+    return compiled.run([node], Env(node, variables=variables, now=now, trace=trace))

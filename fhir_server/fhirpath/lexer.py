@@ -1,0 +1,64 @@
+"""Text to tokens. https://hl7.org/fhirpath/N1/grammar.html"""
+
+import re
+from dataclasses import dataclass
+
+from fhir_server.fhirpath.errors import FhirPathError
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>\s+|//[^\n\r]*|/\*.*?\*/)
+    | (?P<datetime>@[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?
+        (?:T(?:[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)?)
+    | (?P<time>@T[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?)
+    | (?P<number>[0-9]+(?:\.[0-9]+)?)
+    | (?P<string>'(?:[^'\\]|\\.)*')
+    | (?P<quoted>`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*")
+    | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<variable>\$(?:this|index|total)\b)
+    | (?P<symbol><=|>=|!=|!~|[.,()\[\]{}|+\-*/&=~<>%])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
+_ESCAPES = {"f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """kind: datetime, time, number, string, name (quoted or not), variable, symbol, end. text: unescaped."""
+
+    kind: str
+    text: str
+    at: int
+    quoted: bool = False
+
+
+def tokens(expression: str) -> list[Token]:
+    """The tokens of an expression with an `end` behind them. Raises `FhirPathError` with the offset."""
+    found: list[Token] = []
+    at = 0
+    while at < len(expression):
+        match = _TOKEN.match(expression, at)
+        if match is None or expression.startswith("/*", at) and match.lastgroup != "space":
+            raise FhirPathError(f"The FHIRPath expression cannot be read at character {at + 1}.")
+        kind = match.lastgroup or ""
+        if kind == "string":
+            found.append(Token("string", unescape(match.group()[1:-1]), at))
+        elif kind == "quoted":
+            found.append(Token("name", unescape(match.group()[1:-1]), at, True))
+        elif kind != "space":
+            found.append(Token(kind, match.group(), at))
+        at = match.end()
+    found.append(Token("end", "", at))
+    return found
+
+
+def unescape(body: str) -> str:
+    """Resolve the backslash escapes of a string literal."""
+    return _ESCAPE.sub(_unescaped, body) if "\\" in body else body
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    body = match[1]
+    return chr(int(body[1:], 16)) if len(body) == 5 else _ESCAPES.get(body, body)

@@ -1,0 +1,253 @@
+"""Navigation over typed nodes: which JSON properties a child name means, worked out once per type.
+
+https://hl7.org/fhir/R4/fhirpath.html#polymorphism
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fhir_server.conformance.structures import Structure
+from fhir_server.fhirpath.errors import FhirPathError
+from fhir_server.fhirpath.nodes import KINDS, STRING, Node, Nodes
+
+Level = Callable[[Nodes], Nodes]
+Types = frozenset[str] | None
+
+TYPE_INFO = "TypeInfo"
+_TYPE_INFO_CHILDREN = ("namespace", "name")
+
+
+class Option(NamedTuple):
+    """One JSON property that a child name can mean. type None: an inline resource, which says its type itself."""
+
+    json: str
+    type: str | None
+    primitive: bool
+
+
+class Paths:
+    """The child steps of every type. Cached, shared by all expressions over the same structures."""
+
+    def __init__(self, structures: Mapping[str, Structure]) -> None:
+        self.structures = structures
+        self._levels: dict[tuple[str, str], tuple[Level, Types] | None] = {}
+        self._properties: dict[str, Mapping[str, Option]] = {}
+        self._ancestors: dict[str, tuple[str, ...]] = {}
+
+    def level(self, type_: str, name: str) -> tuple[Level, Types] | None:
+        """The step from nodes of exactly `type_` to their children `name`, with the children's types.
+
+        None when the type has no such child.
+        """
+        key = (type_, name)
+        if key not in self._levels:
+            self._levels[key] = self._make_level(type_, name)
+        return self._levels[key]
+
+    def dynamic(self, name: str) -> Level:
+        """The step for nodes of any type; nodes whose type has no such child give nothing."""
+        level = self.level
+
+        def each(nodes: Nodes) -> Nodes:
+            if len(nodes) == 1:
+                step = level(nodes[0][0], name)
+                return step[0](nodes) if step else []
+            found: Nodes = []
+            for node in nodes:
+                step = level(node[0], name)
+                if step:
+                    found.extend(step[0]([node]))
+            return found
+
+        return each
+
+    def children(self, nodes: Nodes) -> Nodes:
+        """All child nodes, in the order of the JSON."""
+        found: Nodes = []
+        for node in nodes:
+            value = (node[2] or {}) if self.is_primitive(node[0]) else node[1]
+            if not isinstance(value, dict):
+                continue
+            properties = self.properties(node[0])
+            for key in value:
+                option = properties.get(key) or properties.get(key[1:])
+                if option and not (key[0] == "_" and key[1:] in value):
+                    _gather(value, option, found)
+        return found
+
+    def properties(self, type_: str) -> Mapping[str, Option]:
+        """JSON property -> what it holds, for one type."""
+        found = self._properties.get(type_)
+        if found is None:
+            structure = self.structures.get(type_)
+            elements = structure.elements.values() if structure else ()
+            found = {element.name: self._option(element.name, element.type) for element in elements}
+            self._properties[type_] = found
+        return found
+
+    def is_primitive(self, type_: str) -> bool:
+        """Whether nodes of the type carry their value beside a `_name` object."""
+        structure = self.structures.get(type_)
+        return structure is None or structure.kind == "primitive-type"
+
+    def conforms(self, type_: str, wanted: str) -> bool:
+        """Whether `type_` is `wanted` or derived from it. System types conform only to themselves."""
+        if type_ == wanted:
+            return True
+        if type_ not in self._ancestors:
+            chain, at = [], self.structures.get(type_)
+            while at is not None and at.base:
+                chain.append(at.base)
+                at = self.structures.get(at.base)
+            self._ancestors[type_] = tuple(chain)
+        return wanted in self._ancestors[type_]
+
+    def named_type(self, name: str) -> str:
+        """The type that a specifier (`Patient`, `FHIR.string`, `System.Integer`, `Integer`) names.
+
+        A name that both FHIR and System could mean is FHIR's. Raises `FhirPathError` for an unknown one.
+        """
+        space, _, bare = name.rpartition(".")
+        if space in ("", "FHIR") and bare in self.structures:
+            return bare
+        if space in ("", "System"):
+            if f"System.{bare}" in KINDS:
+                return f"System.{bare}"
+            if space == "System" and bare in self.structures:
+                return f"System.{bare}"
+        raise FhirPathError(f"There is no type '{name}'.")
+
+    def _make_level(self, type_: str, name: str) -> tuple[Level, Types] | None:
+        if type_ == TYPE_INFO and name in _TYPE_INFO_CHILDREN:
+            return _primitive(name, STRING), frozenset({STRING})
+        structure = self.structures.get(type_)
+        if structure is None:
+            return None
+        names = structure.choices.get(name)
+        if names is None:
+            element = structure.elements.get(name)
+            if element is None or element.choice is not None:
+                return None
+            names = (name,)
+        options = [self._option(json, structure.elements[json].type) for json in names]
+        found = {option.type for option in options}
+        types: Types = None if None in found else frozenset(t for t in found if t)
+        step = _one(options[0]) if len(options) == 1 else _choice(options)
+        if self.is_primitive(type_):
+            return _of_sibling(step), types
+        return step, types
+
+    def _option(self, json: str, type_: str) -> Option:
+        structure = self.structures.get(type_)
+        if structure is not None and structure.kind == "resource":
+            return Option(json, None, False)
+        return Option(json, type_, structure is None or structure.kind == "primitive-type")
+
+
+def _gather(value: dict[str, Any], option: Option, found: Nodes) -> None:
+    json, type_, primitive = option
+    child = value.get(json)
+    if primitive:
+        sibling = value.get("_" + json)
+        if type(child) is list or type(sibling) is list:
+            _gather_list(child or [], sibling or [], type_ or "", found)
+        elif child is not None or sibling is not None:
+            found.append((type_ or "", child, sibling))
+    elif type(child) is list:
+        found.extend([(type_ or item.get("resourceType", ""), item, None) for item in child if item])
+    elif child is not None:
+        found.append((type_ or child.get("resourceType", ""), child, None))
+
+
+def _gather_list(values: list[Any], siblings: list[Any], type_: str, found: Nodes) -> None:
+    for i in range(max(len(values), len(siblings))):
+        value = values[i] if i < len(values) else None
+        sibling = siblings[i] if i < len(siblings) else None
+        if value is not None or sibling is not None:
+            found.append((type_, value, sibling))
+
+
+def _one(option: Option) -> Level:
+    if option.type is None:
+        return _resource(option.json)
+    return (_primitive if option.primitive else _complex)(option.json, option.type)
+
+
+def _complex(json: str, type_: str) -> Level:
+    def level(nodes: Nodes) -> Nodes:
+        found: Nodes = []
+        for node in nodes:
+            child = node[1].get(json)
+            if child is not None:
+                if type(child) is list:
+                    for item in child:
+                        found.append((type_, item, None))
+                else:
+                    found.append((type_, child, None))
+        return found
+
+    return level
+
+
+def _primitive(json: str, type_: str) -> Level:
+    beside = "_" + json
+
+    def level(nodes: Nodes) -> Nodes:
+        found: Nodes = []
+        for node in nodes:
+            value = node[1]
+            child = value.get(json)
+            if beside in value:
+                sibling = value[beside]
+                if type(sibling) is list:
+                    _gather_list(child or [], sibling, type_, found)
+                else:
+                    found.append((type_, child, sibling))
+            elif child is not None:
+                if type(child) is list:
+                    for item in child:
+                        found.append((type_, item, None))
+                else:
+                    found.append((type_, child, None))
+        return found
+
+    return level
+
+
+def _resource(json: str) -> Level:
+    option = Option(json, None, False)
+
+    def level(nodes: Nodes) -> Nodes:
+        found: Nodes = []
+        for node in nodes:
+            _gather(node[1], option, found)
+        return found
+
+    return level
+
+
+def _choice(options: list[Option]) -> Level:
+    table = {option.json: option for option in options}
+    # Of a choice at most one property is there: looking through the few keys of the object beats asking for each.
+    table.update({"_" + option.json: option for option in options if option.primitive})
+
+    def level(nodes: Nodes) -> Nodes:
+        found: Nodes = []
+        for node in nodes:
+            value = node[1]
+            for key in value:
+                option = table.get(key)
+                if option is not None:
+                    _gather(value, option, found)
+                    break
+        return found
+
+    return level
+
+
+def _of_sibling(step: Level) -> Level:
+    def level(nodes: Nodes) -> Nodes:
+        inner: list[Node] = [(node[0], node[2], None) for node in nodes if node[2]]
+        return step(inner) if inner else []
+
+    return level
