@@ -1,0 +1,80 @@
+"""Statements that list versions, newest first, from the change rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_server.core.keys import self_key
+from fhir_server.storage import wire
+from fhir_server.storage.clock import EPOCH_US
+from fhir_server.storage.resources import version_of
+from fhir_server.storage.session import Session, Statement
+from fhir_server.storage.versions import Version
+
+_TIME = f"(({{0}} >> 12) + {EPOCH_US}) / 1000 * 1000"
+_COLUMNS = (
+    "c.rid, c.version, c.method = 'D', c.method, {time}, 0, c.seq, coalesce(h.body, r.body), c.type_id, r.id"
+).format(time=_TIME.format("c.seq"))
+_BODIES = (
+    " JOIN resource r ON r.tenant_id = $1 AND r.rid = c.rid"
+    " LEFT JOIN resource_history h ON h.tenant_id = $1 AND h.rid = c.rid AND h.version = c.version"
+    " ORDER BY c.seq DESC"
+)
+_FIELDS = "rid, version, method, seq, type_id"
+_NEXT = (
+    " AND NOT EXISTS (SELECT 1 FROM {table} n"
+    " WHERE n.tenant_id = $1 AND n.rid = c.rid AND n.version = c.version + 1 AND n.seq <= $4)"
+)
+# A version was current from its own seq to the next version's; $4 is the instant that must lie before that end.
+_WINDOW = (
+    " AND c.seq < $2 AND c.seq >= $3"
+    + f" AND ($4 = 0 OR (true{_NEXT.format(table='resource')}{_NEXT.format(table='resource_history')}))"
+    + " ORDER BY c.seq DESC LIMIT $5"
+)
+_SYSTEM = f"SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM change c WHERE c.tenant_id = $1{_WINDOW}) c{_BODIES}"
+_TYPES = (
+    f"SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM change c WHERE c.tenant_id = $1 AND c.type_id = ANY($6){_WINDOW})"
+    f" c{_BODIES}"
+)
+_TYPE = _TYPES.replace("ANY($6)", "$6::smallint")
+_IDENTITY = "r.tenant_id = $1 AND r.self_key = $6 AND r.type_id = $7 AND r.id = $8"
+_INSTANCE = (
+    "WITH c AS (SELECT r.rid, r.version, r.method, r.seq, r.type_id, r.id, r.body FROM resource r"
+    f" WHERE {_IDENTITY} UNION ALL SELECT h.rid, h.version, h.method, h.seq, r.type_id, r.id, h.body"
+    f" FROM resource r JOIN resource_history h ON h.tenant_id = $1 AND h.rid = r.rid WHERE {_IDENTITY})"
+    f" SELECT rid, version, method = 'D', method, {_TIME.format('seq')}, 0, seq, body, type_id, id FROM c"
+    f" WHERE true{_WINDOW}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which versions: since <= seq < before; with `at`, only those still current after that seq. Newest first."""
+
+    before: int
+    since: int
+    at: int
+    count: int
+
+
+def instance(
+    db: Session, tenant_id: int, type_id: int, type_name: str, resource_id: str, window: Window
+) -> list[Version]:
+    """Versions of one resource."""
+    args = (*_bounds(tenant_id, window), self_key(type_name, resource_id), type_id, resource_id)
+    return [version_of(row) for row in db.run([(_INSTANCE, args)], final=True, custom=True)[0]]
+
+
+def changes(db: Session, tenant_id: int, type_ids: Sequence[int] | None, window: Window) -> list[Version]:
+    """Versions of all resources of these types; None means every type."""
+    bounds = _bounds(tenant_id, window)
+    if type_ids is None:
+        statement: Statement = (_SYSTEM, bounds)
+    elif len(type_ids) == 1:
+        statement = (_TYPE, (*bounds, type_ids[0]))
+    else:
+        statement = (_TYPES, (*bounds, wire.smallints(type_ids)))
+    return [version_of(row) for row in db.run([statement], final=True, custom=True)[0]]
+
+
+def _bounds(tenant_id: int, window: Window) -> tuple[wire.Param, ...]:
+    return tenant_id, window.before, window.since, window.at, window.count

@@ -1,0 +1,223 @@
+"""One connection per thread, statements pipelined in as few round trips as the work allows.
+
+Every transaction begins with the tenant set (`SET LOCAL`, which also reaches the workers of a Citus cluster) and with
+`app_enter`, which checks tenant, token and definitions as they are *now*: nothing of that is remembered past a request.
+libpq's pipeline mode sends BEGIN, these checks, the statements and, where `final`, COMMIT together
+(docs/decisions/0003). A batch has large input or large output, never both, so a blocking socket cannot deadlock.
+https://www.postgresql.org/docs/18/libpq-pipeline-mode.html
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from psycopg import pq
+
+from fhir_server.storage import errors, wire
+
+Row = tuple[bytes | None, ...]
+Statement = tuple[str, Sequence[wire.Param]]
+
+_log = logging.getLogger(__name__)
+_MAX_PREPARED = 2000
+_ENTER = "SELECT app_enter($1, $2, $3)"
+_SHARE_DEFINITIONS = "SELECT pg_advisory_xact_lock_shared(7, $1)"
+# Statements of known shape keep one plan; searches ask for a plan of their own (`custom`). Every path is an index.
+_SET_UP = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET timezone = 'UTC';"
+    " SET statement_timeout = {timeout_ms}; SET idle_in_transaction_session_timeout = {timeout_ms}"
+)
+_CUSTOM = "SET LOCAL plan_cache_mode = force_custom_plan"
+_OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+class Session:
+    """A tenant's transaction on this thread's connection. Not to be shared between threads."""
+
+    def __init__(self, conninfo: str, *, timeout_ms: int = 30_000) -> None:
+        self._conninfo = conninfo.encode()
+        self._set_up = _SET_UP.format(timeout_ms=int(timeout_ms)).encode()
+        self._pg: pq.abc.PGconn | None = None
+        self._prepared: dict[str, bytes] = {}
+        self._enter: tuple[int, bytes | None, int] | None = None
+        self._writing = False
+        self._open = False
+        self._custom = False
+        self._held = 0
+        self.seconds = 0.0
+
+    # -- the unit of work ------------------------------------------------------------------------------------------
+
+    def enter(
+        self, tenant_id: int, token_hash: bytes | None, registry_version: int, *, writing: bool = False
+    ) -> None:
+        """Say on whose behalf the next statements run. The transaction opens with the first of them.
+
+        `writing`: take the tenant's definition lock in shared mode first. Who changes the definitions and then takes
+        it exclusively knows that every later writer indexes by the new ones.
+        """
+        if self._open:
+            self.rollback()
+        self._enter = (tenant_id, token_hash, registry_version)
+        self._writing = writing
+        self._held = 0
+        self.seconds = 0.0
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the transaction open across several interactions: inside, `final` does not commit."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    @property
+    def held(self) -> bool:
+        """Whether several interactions share the transaction."""
+        return self._held > 0
+
+    def run(self, statements: Sequence[Statement], *, final: bool = False, custom: bool = False) -> list[list[Row]]:
+        """Run statements in one round trip; one list of rows each, values as PostgreSQL's text (bytes).
+
+        `final`: nothing follows in this interaction, so commit along, unless the transaction is held.
+        `custom`: plan each execution for its values (searches). Raises what `storage.errors` maps.
+        """
+        before, after = self._frame(final and not self._held, custom)
+        rows = self._send([*before, *statements, *after])
+        self._open = not after
+        return rows[len(before) : len(before) + len(statements)]
+
+    def plain(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run statements outside any tenant, in a transaction of their own: directory of tenants, sequences, health."""
+        self.rollback()
+        return self._send(statements)
+
+    def commit(self) -> None:
+        """Make the work durable. Nothing happens when no statement ran since `enter` or the last commit."""
+        if self._open:
+            self._send([("COMMIT", ())])
+            self._open = False
+
+    def rollback(self) -> None:
+        """Undo what is not committed."""
+        if not self._open or self._pg is None:
+            self._open = False
+            return
+        self._open = False
+        try:
+            self._send([("ROLLBACK", ())])
+        except errors.ConnectionLost:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection up; the next statement makes a new one."""
+        if self._pg is not None:
+            self._pg.finish()
+        self._pg = None
+        self._open = False
+
+    # -- the wire --------------------------------------------------------------------------------------------------
+
+    def _frame(self, last: bool, custom: bool) -> tuple[list[Statement], list[Statement]]:
+        before: list[Statement] = []
+        if not self._open:
+            if self._enter is None:
+                raise RuntimeError("no tenant was entered")
+            tenant_id, token_hash, version = self._enter
+            digest = None if token_hash is None else wire.Binary(token_hash)
+            before = [
+                ("BEGIN", ()),
+                (f"SET LOCAL app.tenant = '{int(tenant_id)}'", ()),
+            ]
+            if self._writing:
+                before.append((_SHARE_DEFINITIONS, (tenant_id,)))
+            before.append((_ENTER, (tenant_id, digest, version)))
+            self._custom = False
+        if custom and not self._custom:
+            before.append((_CUSTOM, ()))
+            self._custom = True
+        return before, [("COMMIT", ())] if last else []
+
+    def _connection(self) -> pq.abc.PGconn:
+        if self._pg is not None and self._pg.status == pq.ConnStatus.OK:
+            return self._pg
+        self.close()
+        self._prepared.clear()
+        pg = pq.PGconn.connect(self._conninfo)
+        if pg.status != pq.ConnStatus.OK:
+            text = pg.get_error_message()
+            pg.finish()
+            raise errors.ConnectionLost(text)
+        pg.exec_(self._set_up)
+        pg.enter_pipeline_mode()
+        self._pg = pg
+        return pg
+
+    def _send(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        started = time.perf_counter()
+        pg = self._connection()
+        fresh: list[str] = []
+        expected: list[bool] = []
+        for sql, params in statements:
+            values, formats = wire.encode(params)
+            name = self._prepared.get(sql)
+            if name is None and values and len(self._prepared) < _MAX_PREPARED:
+                name = b"s%d" % len(self._prepared)
+                pg.send_prepare(name, sql.encode())
+                self._prepared[sql] = name
+                fresh.append(sql)
+                expected.append(False)
+            if name is None:
+                pg.send_query_params(sql.encode(), values, None, formats)
+            else:
+                pg.send_query_prepared(name, values, formats)
+            expected.append(True)
+        pg.pipeline_sync()
+        pg.flush()
+        rows, failure = self._collect(pg, expected)
+        self.seconds += time.perf_counter() - started
+        if failure is not None:
+            self._recover(pg, fresh)
+            raise errors.from_result(failure)
+        return rows
+
+    def _collect(self, pg: pq.abc.PGconn, expected: list[bool]) -> tuple[list[list[Row]], pq.abc.PGresult | None]:
+        rows: list[list[Row]] = []
+        failure: pq.abc.PGresult | None = None
+        index = 0
+        while True:
+            result = pg.get_result()
+            if result is None:
+                if pg.status != pq.ConnStatus.OK:
+                    text = pg.get_error_message()
+                    self.close()
+                    raise errors.ConnectionLost(text)
+                continue
+            status = result.status
+            if status == pq.ExecStatus.PIPELINE_SYNC:
+                return rows, failure
+            if status in _OK:
+                if expected[index]:
+                    width = range(result.nfields)
+                    rows.append([tuple([result.get_value(r, c) for c in width]) for r in range(result.ntuples)])
+            elif failure is None and status == pq.ExecStatus.FATAL_ERROR:
+                failure = result
+            index += 1
+
+    def _recover(self, pg: pq.abc.PGconn, fresh: list[str]) -> None:
+        """After an error: end the failed transaction, and forget statements whose preparing may not have happened."""
+        self._open = False
+        if pg.status != pq.ConnStatus.OK:
+            self.close()
+            return
+        if fresh:
+            # Their names may or may not exist on the server; a new connection is the one certain state.
+            self.close()
+            return
+        if pg.transaction_status != pq.TransactionStatus.IDLE:
+            pg.send_query_params(b"ROLLBACK", [])
+            pg.pipeline_sync()
+            pg.flush()
+            self._collect(pg, [True])

@@ -1,0 +1,96 @@
+"""Statements on tenants, their tokens and their definitions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from fhir_server.core.context import Tenant
+from fhir_server.core.errors import NotFound
+from fhir_server.core.keys import type_key
+from fhir_server.storage import clock, wire
+from fhir_server.storage.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """A tenant as the directory has it now."""
+
+    tenant: Tenant
+    registry_version: int
+    status: str
+
+
+_COLUMNS = "tenant_id, slug, name, settings, registry_version, status"
+
+
+def find(db: Session, slug: str) -> TenantState:
+    """The tenant of a slug. Raises `NotFound`, also for a suspended one."""
+    rows = db.plain([(f"SELECT {_COLUMNS} FROM tenant WHERE slug = $1", (slug,))])[0]
+    if not rows or rows[0][5] != b"active":
+        raise NotFound("There is no such tenant, or it is suspended.")
+    return _state(rows[0])
+
+
+def all_tenants(db: Session) -> list[TenantState]:
+    """Every tenant, by slug."""
+    return [_state(row) for row in db.plain([(f"SELECT {_COLUMNS} FROM tenant ORDER BY slug", ())])[0]]
+
+
+def _state(row: tuple[bytes | None, ...]) -> TenantState:
+    tenant_id, slug, name, settings, version, status = (v or b"" for v in row)
+    chosen = msgspec.json.decode(settings)
+    tenant = Tenant(int(tenant_id), slug.decode(), name.decode(), chosen.get("zone", "UTC"))
+    return TenantState(tenant, int(version), status.decode())
+
+
+_TOKEN = (
+    "SELECT scope, client_id FROM access_token"
+    " WHERE tenant_id = $1 AND hash = $2 AND revoked_at IS NULL AND expires_at > now()"
+)
+
+
+def token_scope(db: Session, tenant_id: int, digest: bytes) -> tuple[str, str] | None:
+    """Scope text and client of a valid token; the session must have entered the tenant."""
+    rows = db.run([(_TOKEN, (tenant_id, wire.Binary(digest)))], final=True)[0]
+    return ((rows[0][0] or b"").decode(), (rows[0][1] or b"").decode()) if rows else None
+
+
+_DEFINITIONS = (
+    "SELECT r.body FROM token t JOIN resource r ON r.tenant_id = t.tenant_id AND r.rid = t.rid"
+    " WHERE t.tenant_id = $1 AND t.key = $2 AND r.tenant_id = $1 AND NOT r.deleted ORDER BY r.rid"
+)
+_PENDING = "SELECT type, code FROM search_parameter_job WHERE tenant_id = $1 AND status <> 'done'"
+
+
+def definitions(db: Session, tenant_id: int) -> tuple[list[bytes], list[tuple[str, str]]]:
+    """The tenant's own SearchParameter resources (JSON), and the (type, code) that are still being indexed."""
+    found, pending = db.run(
+        [(_DEFINITIONS, (tenant_id, type_key("SearchParameter"))), (_PENDING, (tenant_id,))], final=True
+    )
+    return [row[0] or b"" for row in found], [((r[0] or b"").decode(), (r[1] or b"").decode()) for r in pending]
+
+
+_QUEUE = (
+    "INSERT INTO search_parameter_job (tenant_id, type, code, url, status)"
+    " SELECT $1, type, $3, $4, 'waiting' FROM unnest($2::text[]) AS n(type)"
+    " ON CONFLICT (tenant_id, type, code) DO UPDATE SET status = 'waiting', done_rows = 0, total_rows = 0,"
+    " last_rid = 0, message = '', url = excluded.url, updated_at = now()"
+)
+
+
+def queue_backfill(db: Session, tenant_id: int, url: str, code: str, types: Sequence[str]) -> None:
+    """Ask for the index rows of a parameter on existing resources of these types."""
+    db.run([(_QUEUE, (tenant_id, wire.texts(types), code, url))])
+
+
+def raise_registry_version(db: Session, tenant_id: int) -> None:
+    """Make every process load the tenant's definitions anew before its next request."""
+    db.run([("UPDATE tenant SET registry_version = registry_version + 1 WHERE tenant_id = $1", (tenant_id,))])
+
+
+def take_node(db: Session) -> None:
+    """Give this process its number for `clock`, once."""
+    if not clock.has_node():
+        rows = db.plain([("SELECT nextval('clock_node')", ())])[0]
+        clock.set_node(int(rows[0][0] or b"0"))

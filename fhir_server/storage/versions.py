@@ -1,0 +1,69 @@
+"""A version of a resource, as stored and as about to be written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Version:
+    """A version as it is stored. Times are microseconds since 1970; `body` is the JSON served, empty if deleted."""
+
+    rid: int
+    version: int
+    deleted: bool
+    method: str
+    last_updated: int
+    ts: int
+    seq: int
+    body: bytes
+    type_id: int
+    id: str
+
+
+class IndexEntry(Protocol):
+    """Index rows of one version, as `search.rows.IndexRows` holds them."""
+
+    @property
+    def keys(self) -> Sequence[int]:
+        """For `resource.keys`."""
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """(key) rows of `token`."""
+
+    @property
+    def references(self) -> Sequence[tuple[int, int]]:
+        """(param, target) rows of `reference`."""
+
+    @property
+    def dates(self) -> Sequence[tuple[int, int, int]]:
+        """(param, lo, hi) rows of `date`."""
+
+    @property
+    def strings(self) -> Sequence[tuple[int, str]]:
+        """(param, value) rows of `string`."""
+
+    @property
+    def quantities(self) -> Sequence[tuple[int, int, float, float]]:
+        """(param, unit key, lo, hi) rows of `quantity`."""
+
+
+@dataclass(slots=True)
+class NewVersion:
+    """A version about to be written. `old` is the locked head it replaces, `old_index` that head's index rows."""
+
+    type_id: int
+    self_key: int
+    id: str
+    rid: int
+    version: int
+    deleted: bool
+    method: str
+    last_updated: int
+    ts: int
+    seq: int
+    body: bytes
+    index: IndexEntry
+    old: Version | None
+    old_index: IndexEntry | None = None
