@@ -1,0 +1,1 @@
+"""Terminology answers over the code systems and value sets of the registry."""
