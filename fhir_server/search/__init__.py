@@ -1,0 +1,1 @@
+"""Search: index rows from resources, and SQL from queries."""

@@ -1,0 +1,71 @@
+"""What a parameter's compiler is given: the parameter as it was asked for, and who asks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from fhir_server.conformance.registry import Registry
+from fhir_server.conformance.search_parameters import SearchParam
+from fhir_server.core.errors import Invalid, NotSupported
+from fhir_server.search.leaves import Keys
+from fhir_server.search.tree import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """For whom a search runs. `readable`: the types of which rows may be seen, None for all; `narrow`: keys that a
+    visible row of a type must have (all of the groups, any key of each); `find_value_set`: the tenant's own value
+    sets by url."""
+
+    registry: Registry
+    base: str
+    zone: tzinfo
+    now_us: int
+    readable: frozenset[str] | None
+    narrow: Callable[[str], Sequence[Sequence[int]]]
+    find_value_set: Callable[[str], dict[str, Any] | None] | None = None
+
+    def sees(self, resource_type: str) -> bool:
+        """Whether rows of the type may be seen at all."""
+        return self.readable is None or resource_type in self.readable
+
+    def limits(self, resource_type: str) -> list[Node]:
+        """The conditions under which rows of the type may be seen."""
+        return [Keys(tuple(group)) for group in self.narrow(resource_type)]
+
+
+# From the OR-ed values of one parameter, still escaped, to the condition.
+Term = Callable[[Sequence[str], Asker], Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A parameter of a type with its modifier, under the name that the client wrote."""
+
+    registry: Registry
+    param: SearchParam
+    modifier: str
+    name: str
+
+    @property
+    def resource_type(self) -> str:
+        """The type that is searched."""
+        return self.param.resource_type
+
+    def bad_value(self, expected: str) -> Invalid:
+        """400: the value does not have the form that the parameter takes."""
+        return Invalid(f"{self.name} takes {expected}.", expression=f"http.{self.name}", code="value")
+
+    def bad_modifier(self, known: Sequence[str]) -> "UnsupportedParameter":
+        """400: the modifier does not apply to this parameter."""
+        usable = ", ".join(f":{m}" for m in known) or "none"
+        return UnsupportedParameter(
+            f"The modifier :{self.modifier} cannot be used with {self.param.code} of {self.resource_type}"
+            f" (a {self.param.type} parameter; usable: {usable}). Prefer: handling=lenient ignores it.",
+            expression=f"http.{self.name}",
+        )
+
+
+class UnsupportedParameter(NotSupported):
+    """400: a parameter or modifier that this server does not know; ignored under `Prefer: handling=lenient`."""

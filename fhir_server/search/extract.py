@@ -1,0 +1,120 @@
+"""From a resource to its index rows.
+
+Everything about a type is compiled once per set of search parameters; tenants without own parameters share it.
+The form of the rows is that of docs/decisions and of `search.values`. https://hl7.org/fhir/R4/search.html
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fhir_server.conformance.registry import Registry
+from fhir_server.conformance.search_parameters import SearchParam
+from fhir_server.core.dates import MIN_US
+from fhir_server.core.keys import compartment_key, param_id, type_key
+from fhir_server.fhirpath.errors import FhirPathError
+from fhir_server.search.content import word_emitter
+from fhir_server.search.plan import Run, compile_params
+from fhir_server.search.rows import IndexRows
+
+__all__ = ["IndexRows", "extract", "extract_param", "primary_date"]
+
+_PRIMARY_DATES = Path(__file__).resolve().parents[2] / "profiles" / "r4" / "primary_dates.json"
+
+_Extract = Callable[[dict[str, Any], str], IndexRows]
+_plans: WeakKeyDictionary[Registry, dict[str, _Extract]] = WeakKeyDictionary()
+_by_params: dict[tuple[str, tuple[SearchParam, ...]], _Extract] = {}
+_MOST_PLANS = 2048
+
+
+def extract(registry: Registry, resource: dict[str, Any], base: str) -> IndexRows:
+    """All index rows of a valid resource that has its id. `base`: the tenant's FHIR base URL without a closing slash.
+
+    Values that cannot be indexed (an impossible date, a number beyond float8) give no row; nothing raises.
+    """
+    plans = _plans.get(registry)
+    if plans is None:
+        plans = _plans.setdefault(registry, {})
+    resource_type = resource["resourceType"]
+    plan = plans.get(resource_type)
+    if plan is None:
+        plan = plans[resource_type] = _plan(registry, resource_type)
+    return plan(resource, base)
+
+
+def extract_param(registry: Registry, param: SearchParam) -> _Extract:
+    """Compiled extraction of the rows of one search parameter alone, for its backfill: `(resource, base) -> rows`."""
+    runs = compile_params(param.resource_type, [param], registry)
+
+    def run(resource: dict[str, Any], base: str) -> IndexRows:
+        rows = IndexRows()
+        for each in runs:
+            each(resource, rows, base)
+        rows.settle()
+        return rows
+
+    return run
+
+
+@lru_cache(maxsize=1)
+def _primary_dates() -> Mapping[str, str]:
+    table: dict[str, str] = json.loads(_PRIMARY_DATES.read_text(encoding="utf-8"))
+    return table
+
+
+def primary_date(resource_type: str) -> str | None:
+    """Code of the date parameter whose value is the type's `ts`; None when a type has no clinical time."""
+    return _primary_dates().get(resource_type)
+
+
+def _plan(registry: Registry, resource_type: str) -> _Extract:
+    params = tuple([param for param in registry.search_params(resource_type).values() if not param.parts])
+    found = _by_params.get((resource_type, params))
+    if found is None:
+        if len(_by_params) >= _MOST_PLANS:
+            _by_params.clear()
+        runs = (*_runs(registry, resource_type, params), word_emitter(resource_type))
+        found = _by_params[resource_type, params] = _extraction(registry, resource_type, runs)
+    return found
+
+
+def _runs(registry: Registry, resource_type: str, params: Sequence[SearchParam]) -> tuple[Run, ...]:
+    try:
+        return compile_params(resource_type, params, registry)
+    except FhirPathError:
+        # An own parameter that came past the check (older data) must not keep its tenant from writing.
+        return compile_params(resource_type, [param for param in params if _compiles(registry, param)], registry)
+
+
+def _compiles(registry: Registry, param: SearchParam) -> bool:
+    try:
+        compile_params(param.resource_type, [param], registry)
+    except FhirPathError:
+        return False
+    return True
+
+
+def _extraction(registry: Registry, resource_type: str, runs: Sequence[Run]) -> _Extract:
+    own_key = type_key(resource_type)
+    is_compartment = resource_type in registry.compartments
+    primary = primary_date(resource_type)
+    primary_param = None if primary is None else param_id(resource_type, primary)
+
+    def run(resource: dict[str, Any], base: str) -> IndexRows:
+        rows = IndexRows()
+        rows.tokens.append(own_key)
+        if is_compartment and "id" in resource:
+            rows.tokens.append(compartment_key(resource_type, resource["id"], resource_type))
+        for each in runs:
+            each(resource, rows, base)
+        if primary_param is not None:
+            starts = [lo for param, lo, _ in rows.dates if param == primary_param and lo != MIN_US]
+            if starts:
+                rows.ts = min(starts)
+        rows.settle()
+        return rows
+
+    return run

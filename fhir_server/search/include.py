@@ -1,0 +1,113 @@
+"""`_include` and `_revinclude`: what else goes into the page. https://hl7.org/fhir/R4/search.html#revinclude"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_server.conformance.registry import Registry
+from fhir_server.core.errors import Invalid
+from fhir_server.core.keys import param_id, self_key
+from fhir_server.search.asked import Asker, UnsupportedParameter
+from fhir_server.search.terms import unknown
+from fhir_server.search.tree import Writer
+from fhir_server.storage import wire
+from fhir_server.storage.session import Statement
+
+_FORM = "[type]:[reference parameter] or [type]:[reference parameter]:[target type], or * for every reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """One include. `source`: type that holds the reference, None for any; `params`: its parameter ids, () for any;
+    `target`: only targets of the type; `iterate`: apply to included resources too."""
+
+    reverse: bool
+    iterate: bool
+    source: str | None
+    params: tuple[int, ...]
+    target: str | None
+
+
+def parse_include(registry: Registry, types: Sequence[str], name: str, value: str) -> list[Include]:
+    """The includes of one parameter, `_include:iterate=Type:param,…`. Raises `Invalid`, `UnsupportedParameter`."""
+    head, _, modifier = name.partition(":")
+    if head not in ("_include", "_revinclude") or modifier not in ("", "iterate", "recurse"):
+        raise UnsupportedParameter(f"{head} takes the modifier :iterate only.", expression=f"http.{name}")
+    reverse = head == "_revinclude"
+    return [_one(registry, name, part, reverse, modifier != "") for part in value.split(",")]
+
+
+def _one(registry: Registry, name: str, value: str, reverse: bool, iterate: bool) -> Include:
+    if value == "*":
+        return Include(reverse, iterate, None, (), None)
+    parts = value.split(":")
+    if not 2 <= len(parts) <= 3 or parts[0] not in registry.type_ids:
+        raise Invalid(f"{name} takes {_FORM}.", expression=f"http.{name}", code="value")
+    source, code = parts[0], parts[1]
+    target = parts[2] if len(parts) == 3 else None
+    if target is not None and target not in registry.type_ids:
+        raise Invalid(f"{name} takes {_FORM}.", expression=f"http.{name}", code="value")
+    references = {c: p for c, p in registry.search_params(source).items() if p.type == "reference"}
+    if code == "*":
+        return Include(reverse, iterate, source, tuple(param_id(source, c) for c in references), target)
+    if code not in references:
+        raise unknown(source, code, name, list(references))
+    return Include(reverse, iterate, source, (param_id(source, code),), target)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A resource in the page, as far as includes care."""
+
+    rid: int
+    type: str
+    id: str
+
+
+def statement(asker: Asker, tenant_id: int, include: Include, rows: Sequence[Source], limit: int) -> Statement | None:
+    """The statement that reads what one include adds to these rows; None when it cannot add anything."""
+    if include.reverse:
+        return _reverse(asker, tenant_id, include, rows, limit)
+    sources = [row for row in rows if include.source in (None, row.type)]
+    if not sources:
+        return None
+    types = None if include.target is None else [include.target]
+    w = Writer(tenant_id)
+    params = f" AND param = ANY({w.p(wire.integers(include.params))}::int[])" if include.params else ""
+    rids = w.p(wire.bigints([row.rid for row in sources]))
+    inner = f"SELECT DISTINCT target FROM reference WHERE tenant_id = $1 AND rid = ANY({rids}::bigint[]){params}"
+    return _read(asker, w, inner, "z.self_key = x.target", types, limit)
+
+
+def _reverse(asker: Asker, tenant_id: int, include: Include, rows: Sequence[Source], limit: int) -> Statement | None:
+    targets = [row for row in rows if include.target in (None, row.type)]
+    if not targets:
+        return None
+    types = None if include.source is None else [include.source]
+    w = Writer(tenant_id)
+    params = f" AND param = ANY({w.p(wire.integers(include.params))}::int[])" if include.params else ""
+    keys = w.p(wire.bigints([self_key(row.type, row.id) for row in targets]))
+    inner = f"SELECT DISTINCT rid FROM reference WHERE tenant_id = $1 AND target = ANY({keys}::bigint[]){params}"
+    return _read(asker, w, inner, "z.rid = x.rid", types, limit)
+
+
+def _read(
+    asker: Asker, w: Writer, inner: str, join: str, types: Sequence[str] | None, limit: int
+) -> Statement | None:
+    """The included rows that the caller may see."""
+    visible = types if types is not None else asker.registry.resource_types
+    visible = [name for name in visible if asker.sees(name)]
+    if not visible:
+        return None
+    ids = asker.registry.type_ids
+    checks = ""
+    if types is not None or len(visible) < len(asker.registry.resource_types):
+        checks = f" AND z.type_id = ANY({w.p(wire.smallints([ids[name] for name in visible]))}::smallint[])"
+    for name in visible:
+        limits = asker.limits(name)
+        if limits:
+            rule = " AND ".join([node.where(w, "z") for node in limits])
+            checks += f" AND (z.type_id <> {ids[name]} OR {rule})"
+    where = f"z.tenant_id = $1 AND {join} AND NOT z.deleted{checks}"
+    row = f"SELECT rid, type_id, id, version, body FROM resource z WHERE {where} OFFSET 0"
+    sql = f"SELECT r.* FROM ({inner}) x CROSS JOIN LATERAL ({row}) r LIMIT {w.p(limit)}"
+    return sql, w.params

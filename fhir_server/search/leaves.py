@@ -1,0 +1,121 @@
+"""Conditions that a hash or a column of the row decides: keys, identity, references, `_lastUpdated`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fhir_server.search.tree import PROBE, UNIQUE, Walk, Writer
+from fhir_server.storage import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The resource has any of these keys (`core.keys`). `indexed`: they have rows in `token`, in time order;
+    `known`: how selective they are then."""
+
+    keys: tuple[int, ...]
+    indexed: bool = True
+    known: int = PROBE
+
+    @property
+    def rank(self) -> int | None:
+        return self.known if self.indexed else None
+
+    @property
+    def once(self) -> bool:
+        return len(self.keys) == 1
+
+    def where(self, w: Writer, row: str) -> str:
+        if len(self.keys) == 1:
+            return f"{w.p(self.keys[0])} = ANY({row}.keys)"
+        return f"{row}.keys && {w.p(wire.bigints(self.keys))}::bigint[]"
+
+    def rows(self, w: Writer) -> str:
+        return f"SELECT rid FROM token WHERE tenant_id = $1 AND {self._match(w)}"
+
+    def walk(self, w: Writer) -> Walk:
+        """The rows of the keys, newest last in the index."""
+        if len(self.keys) == 1:
+            return Walk("token", "ts", f"tenant_id = $1 AND key = {w.p(self.keys[0])}")
+        branches = f"unnest({w.p(wire.bigints(self.keys))}::bigint[]) b(v)"
+        return Walk("token", "ts", "tenant_id = $1 AND key = b.v", branches)
+
+    def _match(self, w: Writer) -> str:
+        if len(self.keys) == 1:
+            return f"key = {w.p(self.keys[0])}"
+        return f"key = ANY({w.p(wire.bigints(self.keys))}::bigint[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """The resource is one of these (`self_key`)."""
+
+    keys: tuple[int, ...]
+    rank: ClassVar[int | None] = UNIQUE
+    once: ClassVar[bool] = True
+
+    def where(self, w: Writer, row: str) -> str:
+        return f"{row}.self_key = ANY({w.p(wire.bigints(self.keys))}::bigint[])"
+
+    def rows(self, w: Writer) -> str:
+        keys = w.p(wire.bigints(self.keys))
+        return f"SELECT rid FROM resource WHERE tenant_id = $1 AND self_key = ANY({keys}::bigint[]) AND NOT deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Refers:
+    """A reference parameter points at any of these targets. `keys`: the same as keys on the row; `rank`: how
+    selective."""
+
+    param: int
+    targets: tuple[int, ...]
+    keys: tuple[int, ...]
+    rank: int = PROBE
+
+    @property
+    def once(self) -> bool:
+        return len(self.targets) == 1
+
+    def where(self, w: Writer, row: str) -> str:
+        return Keys(self.keys).where(w, row)
+
+    def rows(self, w: Writer) -> str:
+        targets = w.p(wire.bigints(self.targets))
+        return (
+            f"SELECT rid FROM reference WHERE tenant_id = $1 AND target = ANY({targets}::bigint[])"
+            f" AND param = {w.p(self.param)}"
+        )
+
+    def walk(self, w: Writer) -> Walk:
+        """The referring rows of each target, in time order."""
+        if len(self.targets) == 1:
+            target, branches = w.p(self.targets[0]), ""
+        else:
+            target, branches = "b.v", f"unnest({w.p(wire.bigints(self.targets))}::bigint[]) b(v)"
+        where = f"tenant_id = $1 AND target = {target} AND param = {w.p(self.param)}"
+        return Walk("reference", "ts", where, branches)
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """`_lastUpdated` in [lo, hi), microseconds; None is open. `type_ids`: the types searched."""
+
+    type_ids: tuple[int, ...]
+    lo: int | None
+    hi: int | None
+    rank: ClassVar[int | None] = PROBE
+    once: ClassVar[bool] = True
+
+    def where(self, w: Writer, row: str) -> str:
+        parts = []
+        if self.lo is not None:
+            parts.append(f"{row}.last_updated >= {w.p(wire.timestamp(self.lo))}")
+        if self.hi is not None:
+            parts.append(f"{row}.last_updated < {w.p(wire.timestamp(self.hi))}")
+        return "(" + " AND ".join(parts or ["true"]) + ")"
+
+    def rows(self, w: Writer) -> str:
+        types = w.p(wire.smallints(self.type_ids))
+        return (
+            f"SELECT rid FROM resource u WHERE tenant_id = $1 AND type_id = ANY({types}::smallint[])"
+            f" AND NOT deleted AND {self.where(w, 'u')}"
+        )
