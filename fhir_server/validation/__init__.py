@@ -1,0 +1,1 @@
+"""Validation on every write: one rule family per file, one table that lists them."""

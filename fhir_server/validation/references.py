@@ -1,0 +1,103 @@
+"""References: their form, the types they may point to, and contained resources at both ends.
+
+https://hl7.org/fhir/R4/references.html (invariants ref-1 and dom-3)
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_server.conformance.registry import Registry
+from fhir_server.conformance.structures import Element, Structure
+from fhir_server.core.references import ID, parse_literal
+from fhir_server.validation.walk import Path, Rule, Visit, Walk
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+\Z").match
+_is_id = ID.match
+
+
+def _on_element(registry: Registry, structure: Structure, element: Element) -> Visit | None:
+    if element.type != "Reference":
+        return None
+    types = frozenset(registry.resource_types)
+    targets = types if not element.targets or "Resource" in element.targets else frozenset(element.targets)
+
+    def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
+        text = value.get("reference")
+        if text is None:
+            return
+        type_, _, rest = text.partition("/")
+        if type_ in targets and _is_id(rest):
+            named = value.get("type")
+            if named is not None and named != type_ and named in types:
+                _refuse(walk, path, f"'type' says {named}, but the reference is to {type_}.")
+            return
+        problem = _problem(text, types, targets, walk)
+        if problem:
+            _refuse(walk, path, problem)
+
+    return visit
+
+
+def _refuse(walk: Walk, path: Path, text: str) -> None:
+    walk.fail((path, "reference", None), "value", text)
+
+
+def _problem(text: str, types: frozenset[str], targets: frozenset[str], walk: Walk) -> str | None:
+    if text.startswith("#"):
+        return _contained_problem(text[1:], targets, walk)
+    literal = parse_literal(text)
+    if literal is not None and literal.base is None and literal.type not in types:
+        return f"There is no resource type {literal.type} in FHIR R4."
+    if literal is not None and literal.type in types:
+        return _target_problem(literal.type, targets)
+    if literal is not None or _ABSOLUTE(text):
+        return None
+    return "The reference is neither [type]/[id], nor an absolute URL or urn, nor #[id] of a contained resource."
+
+
+def _target_problem(type_: str, targets: frozenset[str]) -> str | None:
+    if type_ in targets:
+        return None
+    listed = ", ".join(sorted(targets)[:8]) + (", ..." if len(targets) > 8 else "")
+    return f"A reference to {type_} cannot stand here; it must be to {listed}."
+
+
+def _contained_problem(wanted: str, targets: frozenset[str], walk: Walk) -> str | None:
+    if not wanted:
+        return None
+    for resource in walk.root.get("contained", ()):
+        if isinstance(resource, dict) and resource.get("id") == wanted:
+            return _target_problem(resource.get("resourceType", ""), targets)
+    return "There is no contained resource with this id (ref-1)."
+
+
+def _unreferenced(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
+    contained = value.get("contained")
+    if not contained:
+        return
+    used = set(_fragments(value))
+    for i, resource in enumerate(contained):
+        if isinstance(resource, dict) and f"#{resource.get('id')}" not in used and "#" not in _fragments(resource):
+            text = "A contained resource must be referred to from the resource, or refer to it by '#' (dom-3)."
+            walk.fail((path, "contained", i), "invariant", text)
+
+
+def _fragments(value: Any) -> Iterator[str]:
+    """Every string of the form `#id` anywhere below."""
+    layer = [value]
+    while layer:
+        item = layer.pop()
+        if isinstance(item, dict):
+            layer.extend(item.values())
+        elif isinstance(item, list):
+            layer.extend(item)
+        elif isinstance(item, str) and item[:1] == "#":
+            yield item
+
+
+def _on_object(registry: Registry, structure: Structure) -> Visit | None:
+    return _unreferenced if "contained" in structure.elements else None
+
+
+REFERENCES = Rule("references", on_object=_on_object, on_element=_on_element)

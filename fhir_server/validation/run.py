@@ -1,0 +1,118 @@
+"""Validation of a resource against the base definitions of R4: on every write, and for `$validate`.
+
+https://hl7.org/fhir/R4/validation.html
+"""
+
+from typing import Any
+
+import jsonschema_rs
+
+from fhir_server.conformance.registry import Registry
+from fhir_server.core.errors import Invalid, Issue, Unprocessable
+from fhir_server.validation.bindings import BINDINGS
+from fhir_server.validation.choices import CHOICES
+from fhir_server.validation.invariants import invariants
+from fhir_server.validation.issues import schema_issues
+from fhir_server.validation.narrative import NARRATIVE
+from fhir_server.validation.references import REFERENCES
+from fhir_server.validation.schema import validator
+from fhir_server.validation.walk import Path, Plans, Rule, Walk, expression
+
+# What is checked once the schema has accepted the shape, in this order at every place.
+RULES: tuple[Rule, ...] = (CHOICES, invariants(frozenset({"error"})), REFERENCES, BINDINGS, NARRATIVE)
+
+# What is only remarked on when somebody asks: best practice.
+REMARKS: tuple[Rule, ...] = (invariants(frozenset({"warning"})),)
+
+
+def validate(registry: Registry, resource: Any, *, expected_type: str | None = None) -> None:
+    """Accept a resource that is valid R4, else raise with every issue found.
+
+    Raises `Invalid` (400) for what is no resource of a known type or not of `expected_type`, `Unprocessable` (422)
+    for a resource that is not valid. Does not change the resource.
+    """
+    resource_type = known_type(registry, resource)
+    if expected_type is not None and resource_type != expected_type:
+        text = f"The body is a resource of type {resource_type}, but the request is about {expected_type}."
+        raise Invalid(text, expression="resourceType")
+    issues = _validator(registry).issues(resource)
+    if issues:
+        raise Unprocessable(issues=issues)
+
+
+def check(registry: Registry, resource: Any) -> list[Issue]:
+    """Every issue of a resource, errors first and then warnings; [] for a valid one. For `$validate`.
+
+    Raises `Invalid` (400) for what is no resource of a known type.
+    """
+    known_type(registry, resource)
+    return _validator(registry).issues(resource, remarks=True)
+
+
+def known_type(registry: Registry, resource: Any) -> str:
+    """The resource's type. Raises `Invalid` (400) when it is not a resource of R4."""
+    if not isinstance(resource, dict):
+        raise Invalid("The body must be a FHIR resource: a JSON object with 'resourceType'.", code="structure")
+    resource_type = resource.get("resourceType")
+    if not isinstance(resource_type, str):
+        raise Invalid("The body has no 'resourceType'.", expression="resourceType", code="structure")
+    if resource_type not in registry.type_ids:
+        text = "'resourceType' does not name a resource type of FHIR R4."
+        raise Invalid(text, expression="resourceType", code="not-supported")
+    return resource_type
+
+
+class _Validator:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._schemas: dict[str, jsonschema_rs.Draft202012Validator] = {}
+        self._plans = Plans(registry, RULES, self._nested)
+        self._remarks = Plans(registry, REMARKS, self._nested_remarks)
+
+    def issues(self, resource: dict[str, Any], remarks: bool = False) -> list[Issue]:
+        found: list[Issue] = []
+        self._resource(resource, (None, resource["resourceType"], None), resource, found)
+        if remarks and all(issue.code == "invariant" for issue in found):
+            walk = Walk(resource, resource, found)
+            path: Path = (None, resource["resourceType"], None)
+            self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, walk)
+        return found
+
+    def _resource(self, resource: dict[str, Any], path: Path, root: dict[str, Any], found: list[Issue]) -> None:
+        resource_type: str = resource["resourceType"]
+        schema = self._schemas.get(resource_type)
+        if schema is None:
+            schema = self._schemas[resource_type] = validator(self._registry, resource_type)
+        if schema.is_valid(resource):
+            self._plans.walk(self._plans.plan(resource_type), resource, path, Walk(resource, root, found))
+            return
+        # The rules rely on the shape, so a resource that has another is not looked at further.
+        errors = schema.iter_errors(resource)
+        found.extend(schema_issues(self._registry, resource_type, errors, expression(path)))
+
+    def _nested(self, resource: Any, path: Path, walk: Walk) -> None:
+        resource_type = resource["resourceType"]
+        if resource_type not in self._registry.type_ids:
+            walk.fail((path, "resourceType", None), "value", "This is not a resource type of FHIR R4.")
+            return
+        contained = path[1] == "contained"
+        if contained and "id" not in resource:
+            walk.fail((path, "id", None), "required", "A contained resource needs an 'id' to be referred to.")
+        self._resource(resource, path, walk.root if contained else resource, walk.issues)
+
+    def _nested_remarks(self, resource: Any, path: Path, walk: Walk) -> None:
+        root = walk.root if path[1] == "contained" else resource
+        inner = Walk(resource, root, walk.issues)
+        self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, inner)
+
+
+_validators: dict[int, tuple[Registry, _Validator]] = {}
+
+
+def _validator(registry: Registry) -> _Validator:
+    # Tenants share the structures of the base, and with them the compiled rules.
+    key = id(registry.structures)
+    found = _validators.get(key)
+    if found is None or found[0].structures is not registry.structures:
+        found = _validators[key] = (registry, _Validator(registry))
+    return found[1]
