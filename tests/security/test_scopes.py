@@ -1,0 +1,43 @@
+"""Scopes are enforced as they are parsed."""
+
+import pytest
+
+from fhir_server.core.errors import Invalid
+from fhir_server.security.scopes import parse_scopes
+
+TABLE = [
+    ("system/*.cruds", "Patient", "cruds", ""),
+    ("system/Patient.rs", "Patient", "rs", "cud"),
+    ("system/Patient.rs", "Observation", "", "cruds"),
+    ("system/Patient.rs system/Observation.c", "Observation", "c", "ruds"),
+    ("system/*.read", "Claim", "rs", "cud"),
+    ("system/*.write", "Claim", "cud", "rs"),
+    ("system/*.*", "Claim", "cruds", ""),
+    ("user/Patient.r", "Patient", "r", "cuds"),
+    ("operator", "Patient", "", "cruds"),
+]
+
+
+@pytest.mark.parametrize(("text", "resource_type", "granted", "refused"), TABLE)
+def test_letters(text: str, resource_type: str, granted: str, refused: str) -> None:
+    scopes = parse_scopes(text)
+    assert all(scopes.allows(resource_type, letter) for letter in granted)
+    assert not any(scopes.allows(resource_type, letter) for letter in refused)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "system/Patient", "system/Patient.", "system/Patient.sr", "system/Patient.x", "patient/*.rs",
+     "system/patient.rs", "system/Patient.rs?category=laboratory", "*"],
+)  # fmt: skip
+def test_what_cannot_be_enforced_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        parse_scopes(text)
+
+
+def test_types_by_letter() -> None:
+    scopes = parse_scopes("system/Patient.rs system/Observation.r")
+    assert scopes.types("r") == {"Patient", "Observation"}
+    assert scopes.types("s") == {"Patient"}
+    assert scopes.types("d") == frozenset()
+    assert parse_scopes("system/*.r").types("r") is None
