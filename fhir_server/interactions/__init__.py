@@ -1,0 +1,1 @@
+"""The FHIR interactions as plain functions, `ctx` first."""

@@ -1,0 +1,163 @@
+"""create, update, delete: decide on locked heads, then write in one round trip.
+
+https://hl7.org/fhir/R4/http.html#create, #update, #delete
+"""
+
+from typing import Any
+
+from fhir_server.core.context import Context
+from fhir_server.core.errors import Invalid, NotFound, PreconditionFailed
+from fhir_server.core.references import ID
+from fhir_server.core.resource_json import decode
+from fhir_server.interactions import definitions
+from fhir_server.interactions.result import Written
+from fhir_server.interactions.stage import CREATE, UPDATE, new_id, stage, stage_deletion, unchanged
+from fhir_server.security import policy
+from fhir_server.storage import resources
+from fhir_server.storage.versions import NewVersion, Version
+from fhir_server.storage.write import write
+from fhir_server.validation.run import validate
+
+
+def create(ctx: Context, resource_type: str, resource: dict[str, Any]) -> Written:
+    """Store a new resource under an id of the server's choosing. Raises `Unprocessable` when it is not valid R4."""
+    policy.allow(ctx, "create", resource_type)
+    validate(ctx.registry, resource, expected_type=resource_type)
+    new = stage(ctx, resource, new_id(), method=CREATE)
+    store(ctx, [new])
+    return Written(resource_type, new, created=True, changed=True)
+
+
+def update(
+    ctx: Context,
+    resource_type: str,
+    resource_id: str,
+    resource: dict[str, Any],
+    *,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+) -> Written:
+    """Store the next version of a resource, or the first one under the client's id.
+
+    Raises `PreconditionFailed` when `if_match` (an ETag) is not the current version. An update that says nothing new
+    makes no version.
+    """
+    policy.allow(ctx, "update", resource_type)
+    validate(ctx.registry, resource, expected_type=resource_type)
+    check_id(resource, resource_type, resource_id)
+    head = lock_one(ctx, resource_type, resource_id)
+    return update_head(ctx, resource_type, resource_id, resource, head, if_match=if_match, if_none_match=if_none_match)
+
+
+def update_head(
+    ctx: Context,
+    resource_type: str,
+    resource_id: str,
+    resource: dict[str, Any],
+    head: Version | None,
+    *,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    method: str = UPDATE,
+) -> Written:
+    """The second half of an update: the head is locked, the resource is valid."""
+    new = stage_update(
+        ctx, resource_type, resource_id, resource, head, if_match=if_match, if_none_match=if_none_match, method=method
+    )
+    if new is None:
+        assert head is not None
+        if not ctx.db.held:
+            ctx.db.commit()
+        return Written(resource_type, head, created=False, changed=False)
+    store(ctx, [new])
+    return Written(resource_type, new, created=head is None or head.deleted, changed=True)
+
+
+def stage_update(
+    ctx: Context,
+    resource_type: str,
+    resource_id: str,
+    resource: dict[str, Any],
+    head: Version | None,
+    *,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    method: str = UPDATE,
+) -> NewVersion | None:
+    """The version that an update makes, or None when it changes nothing. Checks the preconditions."""
+    check_match(head, if_match, if_none_match)
+    if head is None:
+        policy.allow(ctx, "create", resource_type)
+    before = decode(head.body) if head is not None and not head.deleted else None
+    if before is not None and unchanged(before, resource):
+        return None
+    return stage(ctx, resource, resource_id, head=head, before=before, method=method)
+
+
+def delete(ctx: Context, resource_type: str, resource_id: str, *, if_match: str | None = None) -> Version | None:
+    """Delete; the deletion's version, or None when there was nothing to delete (which is no error)."""
+    policy.allow(ctx, "delete", resource_type)
+    head = lock_one(ctx, resource_type, resource_id)
+    if if_match is not None:
+        check_match(head, if_match, None)
+    if head is None or head.deleted:
+        return head
+    deletion = stage_deletion(ctx, head)
+    store(ctx, [deletion])
+    return as_version(deletion)
+
+
+def lock_one(ctx: Context, resource_type: str, resource_id: str) -> Version | None:
+    """Lock one head for writing."""
+    heads = resources.lock(ctx.db, ctx.tenant.id, [(resource_type, resource_id)])
+    return heads.get((ctx.registry.type_ids[resource_type], resource_id))
+
+
+def store(ctx: Context, news: list[NewVersion]) -> None:
+    """Write versions, with what must follow from them in the same transaction."""
+    followed = definitions.concerns(ctx, news)
+    write(ctx.db, ctx.tenant.id, news, final=not followed)
+    if followed:
+        definitions.after_write(ctx, news)
+
+
+def check_id(resource: dict[str, Any], resource_type: str, resource_id: str) -> None:
+    """The URL's id must be a FHIR id and the one in the body. https://hl7.org/fhir/R4/http.html#update"""
+    if not ID.match(resource_id):
+        raise Invalid(
+            "An id is 1 to 64 characters of A-Z, a-z, 0-9, '-' and '.'.", expression=f"{resource_type}.id", code="value"
+        )
+    if resource.get("id") != resource_id:
+        raise Invalid(
+            "The resource must carry the same id as the URL.", expression=f"{resource_type}.id", code="value"
+        )
+
+
+def check_match(head: Version | None, if_match: str | None, if_none_match: str | None) -> None:
+    """Compare ETags. https://hl7.org/fhir/R4/http.html#concurrency"""
+    exists = head is not None and not head.deleted
+    if if_none_match is not None and if_none_match.strip() == "*" and exists:
+        raise PreconditionFailed("The resource exists already (If-None-Match: *).", expression="http.If-None-Match")
+    if if_match is None:
+        return
+    wanted = {tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(",")}
+    if head is None:
+        raise PreconditionFailed("There is no such resource to match (If-Match).", expression="http.If-Match")
+    if "*" not in wanted and str(head.version) not in wanted:
+        raise PreconditionFailed(
+            f"The resource is at version {head.version}, not at the one in If-Match.", expression="http.If-Match"
+        )
+
+
+def as_version(new: NewVersion) -> Version:
+    """A version that was just written, as reading it would give it."""
+    return Version(
+        new.rid, new.version, new.deleted, new.method, new.last_updated, new.ts, new.seq, new.body, new.type_id, new.id
+    )  # fmt: skip
+
+
+def existing(head: Version | None, resource_type: str, resource_id: str) -> Version:
+    """The head of a resource that must exist."""
+    if head is None or head.deleted:
+        raise NotFound(f"{resource_type}/{resource_id} is not known here.")
+    return head
