@@ -1,0 +1,1 @@
+"""The $-operations: dispatch, parameters, one file each."""

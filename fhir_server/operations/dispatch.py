@@ -1,0 +1,157 @@
+"""$-operations: which there are, and how a request becomes a call of one. https://hl7.org/fhir/R4/operations.html"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from fhir_server.conformance.operations import Operation
+from fhir_server.conformance.registry import Registry
+from fhir_server.core.context import Context
+from fhir_server.core.errors import Invalid, MethodNotAllowed, NotFound, NotSupported
+from fhir_server.core.messages import FhirRequest, FhirResponse
+from fhir_server.core.resource_json import decode, encode
+from fhir_server.operations import parameters
+from fhir_server.operations.call import Handler, OperationCall
+from fhir_server.operations.everything import everything
+from fhir_server.operations.expand import expand
+from fhir_server.operations.lastn import lastn
+from fhir_server.operations.lookup import lookup
+from fhir_server.operations.meta import meta, meta_add, meta_delete
+from fhir_server.operations.subsumes import subsumes
+from fhir_server.operations.validate import validate
+from fhir_server.operations.validate_code import code_system_validate_code, value_set_validate_code
+from fhir_server.validation import run
+
+_EDGE = frozenset({"_format", "_pretty"})
+_ANY = frozenset({"*"})
+_PAGED = frozenset({"_cursor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """An operation that this server does. `extra`: parameters that it takes besides its definition's (`*`: any);
+    `takes_invalid`: its input may be invalid FHIR, because to say so is its purpose; `not_at`: a level of its
+    definition at which it is not offered, with the reason."""
+
+    handler: Handler
+    extra: frozenset[str] = frozenset()
+    takes_invalid: bool = False
+    not_at: tuple[str, str] = ("", "")
+
+
+OPERATIONS: Mapping[tuple[str | None, str], Wired] = {
+    ("Resource", "validate"): Wired(validate, takes_invalid=True),
+    ("Resource", "meta"): Wired(meta),
+    (None, "meta"): Wired(meta),
+    ("Resource", "meta-add"): Wired(meta_add),
+    ("Resource", "meta-delete"): Wired(meta_delete),
+    ("Patient", "everything"): Wired(
+        everything, _PAGED, not_at=("type", "Call it on one patient; for all patients, search or export.")
+    ),
+    ("Encounter", "everything"): Wired(everything, _PAGED),
+    ("Observation", "lastn"): Wired(lastn, _ANY),
+    ("ValueSet", "expand"): Wired(expand),
+    ("ValueSet", "validate-code"): Wired(value_set_validate_code),
+    ("CodeSystem", "validate-code"): Wired(code_system_validate_code),
+    ("CodeSystem", "lookup"): Wired(lookup),
+    ("CodeSystem", "subsumes"): Wired(subsumes),
+}
+
+
+def invoke(
+    ctx: Context, request: FhirRequest, resource_type: str | None, resource_id: str | None, code: str
+) -> FhirResponse:
+    """Run `$code` at the level that type and id say.
+
+    Raises `NotFound` for an operation that is not here, `NotSupported` for a level or parameter that it does not have,
+    `MethodNotAllowed` for GET on one that changes state.
+    """
+    operation, wired = _find(ctx.registry, resource_type, code)
+    level = "instance" if resource_id else "type" if resource_type else "system"
+    _check_level(operation, wired, level)
+    if request.method != "POST" and operation.affects_state:
+        raise MethodNotAllowed(f"${code} changes what is stored: use POST.", headers={"Allow": "POST"})
+    values, extra = _input(ctx, request, operation, wired)
+    call = OperationCall(operation, resource_type, resource_id, parameters.checked(operation, values), extra)
+    answer = wired.handler(ctx, call)
+    return answer if isinstance(answer, FhirResponse) else FhirResponse(200, encode(answer))
+
+
+def _find(registry: Registry, resource_type: str | None, code: str) -> tuple[Operation, Wired]:
+    operation = registry.operations.get((resource_type, code))
+    wired = OPERATIONS.get((resource_type, code))
+    if wired is None and resource_type is not None:
+        wired = OPERATIONS.get(("Resource", code))
+    if operation is not None and wired is not None:
+        return operation, wired
+    here = sorted(name for on, name in OPERATIONS if on in (resource_type, "Resource" if resource_type else None))
+    near = get_close_matches(code, here, n=1, cutoff=0.5)
+    hint = f" Did you mean ${near[0]}?" if near else f" There are: {', '.join('$' + name for name in here)}."
+    where = resource_type or "the system"
+    raise NotFound(f"There is no operation ${code} on {where} here.{hint}", code="not-supported")
+
+
+def _check_level(operation: Operation, wired: Wired, level: str) -> None:
+    if level == wired.not_at[0]:
+        raise NotSupported(f"${operation.code} is not offered at the {level} level. {wired.not_at[1]}")
+    levels = [name for name in ("system", "type", "instance") if getattr(operation, name) and name != wired.not_at[0]]
+    if level not in levels:
+        raise NotSupported(
+            f"${operation.code} does not exist at the {level} level (it is called at: {', '.join(levels)})."
+        )
+
+
+def _input(
+    ctx: Context, request: FhirRequest, operation: Operation, wired: Wired
+) -> tuple[dict[str, list[Any]], list[tuple[str, str]]]:
+    known = operation.inputs()
+    extra: list[tuple[str, str]] = []
+    defined: list[tuple[str, str]] = []
+    for name, value in request.query:
+        if name in known:
+            defined.append((name, value))
+        elif wired.extra == _ANY or name in wired.extra:
+            extra.append((name, value))
+        elif name not in _EDGE:
+            raise parameters.unknown(operation, name, f"http.{name}")
+    values = parameters.from_query(operation, defined)
+    body = _body(request)
+    if body is not None:
+        if wired.extra == _ANY:
+            body, more = _split_extra(body, known)
+            extra += more
+        for name, found in _from_body(ctx, operation, wired, body).items():
+            values.setdefault(name, []).extend(found)
+    return values, [pair for pair in extra if pair[0] not in _EDGE]
+
+
+def _body(request: FhirRequest) -> dict[str, Any] | None:
+    if request.method != "POST" or (request.resource is None and not request.body):
+        return None
+    body = decode(request.body) if request.resource is None else request.resource
+    if not isinstance(body, dict):
+        raise Invalid("The body must be one resource (a JSON object).", code="structure")
+    return body
+
+
+def _from_body(ctx: Context, operation: Operation, wired: Wired, body: dict[str, Any]) -> dict[str, list[Any]]:
+    if not wired.takes_invalid:
+        run.validate(ctx.registry, body)
+    if body.get("resourceType") == "Parameters":
+        return parameters.from_resource(operation, ctx.registry, body)
+    return parameters.bare(operation, ctx.registry, body)
+
+
+def _split_extra(body: dict[str, Any], known: Collection[str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Search parameters in a Parameters resource: those with a text value and a name that the definition lacks."""
+    kept: list[Any] = []
+    extra: list[tuple[str, str]] = []
+    entries = body.get("parameter")
+    for entry in entries if isinstance(entries, list) else ():
+        name, value = (entry.get("name"), entry.get("valueString")) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and isinstance(value, str) and name not in known:
+            extra.append((name, value))
+        else:
+            kept.append(entry)
+    return {**body, "parameter": kept} if extra else body, extra
