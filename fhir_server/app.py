@@ -1,0 +1,19 @@
+"""The web process: FHIR as a plain WSGI callable, everything else Flask."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_server import observability
+from fhir_server.rest.wsgi import StartResponse, fhir
+from fhir_server.settings import settings
+from fhir_server.site import site
+
+# This module is what the web server starts from; nothing else imports it but tests.
+observability.configure(settings.log_level)
+
+
+def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """The WSGI application that granian serves."""
+    if environ["PATH_INFO"].startswith("/t/"):
+        return fhir(environ, start_response)
+    return site(environ, start_response)

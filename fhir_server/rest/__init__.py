@@ -1,0 +1,1 @@
+"""FHIR over HTTP: route table, dispatch, bundles, formats, the WSGI edge."""

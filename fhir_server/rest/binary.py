@@ -1,0 +1,54 @@
+"""Binary in its own media type. https://hl7.org/fhir/R4/binary.html#rest"""
+
+import binascii
+from base64 import b64decode, b64encode
+from typing import Any
+
+from fhir_server.core.errors import Invalid
+from fhir_server.core.messages import FHIR_JSON, FHIR_XML, FhirRequest, FhirResponse
+from fhir_server.core.resource_json import decode
+from fhir_server.rest import negotiate
+from fhir_server.storage.versions import Version
+
+_FHIR = (FHIR_JSON, FHIR_XML, "application/json", "application/xml", "text/json", "text/xml")
+# A browser must never run what somebody uploaded.
+_SAFE = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
+
+
+def raw(request: FhirRequest, version: Version) -> FhirResponse | None:
+    """The content itself, when the client's Accept asks for its type rather than for FHIR."""
+    if dict(request.query).get("_format") or not request.header("accept"):
+        return None
+    resource = decode(version.body)
+    content_type = resource.get("contentType", "application/octet-stream")
+    if not negotiate.accepts(request.header("accept"), content_type.partition(";")[0].strip().lower()):
+        return None
+    return FhirResponse(200, data_of(resource), dict(_SAFE), content_type)
+
+
+def is_raw(request: FhirRequest, resource_type: str | None) -> bool:
+    """Whether the body is the content of a Binary rather than a resource."""
+    name = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    return resource_type == "Binary" and bool(name) and name not in _FHIR and request.resource is None
+
+
+def resource_of(request: FhirRequest, resource_id: str | None) -> dict[str, Any]:
+    """The Binary resource that holds a raw body. `X-Security-Context` becomes its securityContext."""
+    resource: dict[str, Any] = {"resourceType": "Binary"}
+    if resource_id:
+        resource["id"] = resource_id
+    resource["contentType"] = request.header("content-type")
+    context = request.header("x-security-context")
+    if context:
+        resource["securityContext"] = {"reference": context}
+    if request.body:
+        resource["data"] = b64encode(request.body).decode()
+    return resource
+
+
+def data_of(resource: dict[str, Any]) -> bytes:
+    """The content of a Binary resource."""
+    try:
+        return b64decode(resource.get("data", ""), validate=False)
+    except (binascii.Error, ValueError, TypeError):
+        raise Invalid("Binary.data is not base64.", expression="Binary.data", code="value") from None

@@ -1,0 +1,144 @@
+"""A FHIR request in, a FHIR answer out; no web framework. One transaction per request.
+
+HTTP, bundle entries, the command line and (later) the UI all come through here.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from fhir_server.core.context import Context, Principal
+from fhir_server.core.errors import FhirError, Invalid, Issue, Unavailable, outcome
+from fhir_server.core.messages import FhirRequest, FhirResponse
+from fhir_server.core.resource_json import encode
+from fhir_server.interactions.worlds import World, refresh, world
+from fhir_server.rest import bundles
+from fhir_server.rest.handlers import HANDLERS
+from fhir_server.rest.respond import preference
+from fhir_server.rest.routes import Route, route
+from fhir_server.security.authenticate import authenticate
+from fhir_server.security.scopes import Scopes
+from fhir_server.settings import settings
+from fhir_server.storage import tenants
+from fhir_server.storage.errors import ConnectionLost, DefinitionsChanged, SerializationFailure, UniqueViolation
+from fhir_server.storage.session import Session
+
+Also = Callable[[Session], None]
+
+_log = logging.getLogger(__name__)
+_local = threading.local()
+_ATTEMPTS = 5
+_OPEN = ("capabilities",)
+_READING = ("GET", "HEAD")
+ANONYMOUS = Principal("anonymous", Scopes("", ()), None)
+
+
+def session() -> Session:
+    """This thread's database session."""
+    db: Session | None = getattr(_local, "session", None)
+    if db is None:
+        db = _local.session = Session(settings.app_conninfo(), timeout_ms=settings.request_timeout_ms)
+        tenants.take_node(db)
+    return db
+
+
+def handle(
+    request: FhirRequest,
+    slug: str,
+    *,
+    principal: Principal | None = None,
+    before_commit: Also | None = None,
+) -> FhirResponse:
+    """Answer a request to a tenant. `principal` replaces the bearer token for the server's own work.
+
+    `before_commit` adds statements to the request's transaction (how far a load has come). Never raises for what the
+    client did: errors come back as OperationOutcome.
+    """
+    try:
+        return _answer(request, slug, principal, before_commit)
+    except FhirError as error:
+        return error_response(error)
+    except Exception:
+        _log.exception("request failed")
+        issue = Issue("fatal", "exception", "The server failed on this request. The fault is on our side.")
+        return FhirResponse(500, encode(outcome([issue])))
+
+
+def error_response(error: FhirError) -> FhirResponse:
+    """An error as an answer."""
+    return FhirResponse(error.status, encode(error.outcome()), dict(error.headers))
+
+
+def _answer(
+    request: FhirRequest, slug: str, principal: Principal | None, before_commit: Also | None
+) -> FhirResponse:
+    db = session()
+    place = world(db, slug)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _once(db, place, request, principal, before_commit)
+        except DefinitionsChanged:
+            db.rollback()
+            place = refresh(db, slug)
+        except (UniqueViolation, SerializationFailure):
+            db.rollback()
+            if attempt == _ATTEMPTS:
+                raise
+        except ConnectionLost:
+            if request.method not in _READING or attempt > 1:
+                raise
+        except BaseException:
+            db.rollback()
+            raise
+    raise Unavailable("The definitions of this tenant change too fast. Try again.", headers={"Retry-After": "1"})
+
+
+def _once(
+    db: Session,
+    place: World,
+    request: FhirRequest,
+    principal: Principal | None,
+    before_commit: Also | None,
+) -> FhirResponse:
+    where = route(place.registry, request.method, request.path)
+    if where.interaction in _OPEN:
+        db.enter(place.tenant.id, None, place.version)
+        # No statement follows, so ask here whether the tenant is active and this picture of its definitions is right.
+        db.run([], final=True)
+        who = principal or ANONYMOUS
+    else:
+        who = principal or authenticate(db, place.tenant.id, place.version, request.header("authorization"))
+        writing = request.method not in _READING and not request.path.endswith("_search")
+        db.enter(place.tenant.id, who.token_hash, place.version, writing=writing)
+    ctx = Context(
+        tenant=place.tenant,
+        principal=who,
+        registry=place.registry,
+        db=db,
+        base=request.base,
+        cursor_key=settings.secret_key(),
+        lenient=preference(request, "handling") == "lenient",
+    )
+    if before_commit is None:
+        response = perform(ctx, request, where)
+    else:
+        with db.hold():
+            response = perform(ctx, request, where)
+            before_commit(db)
+    db.commit()
+    return response
+
+
+def perform(ctx: Context, request: FhirRequest, where: Route) -> FhirResponse:
+    """Run one interaction in the context's transaction."""
+    if where.interaction == "bundle":
+        return bundles.process(ctx, request, lambda inner: perform(ctx, inner, _inner_route(ctx, inner)))
+    return HANDLERS[where.interaction](ctx, request, where)
+
+
+def _inner_route(ctx: Context, request: FhirRequest) -> Route:
+    where = route(ctx.registry, request.method, request.path)
+    if where.interaction == "bundle":
+        raise Invalid("A Bundle cannot stand in a Bundle's entry as a request.")
+    return where
+

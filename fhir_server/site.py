@@ -1,0 +1,71 @@
+"""Everything of the web process that is not FHIR: health, metrics, the front door."""
+
+import hmac
+import os
+
+import redis
+from flask import Flask, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+
+from fhir_server.core.errors import FhirError
+from fhir_server.rest import dispatch
+from fhir_server.settings import settings
+from fhir_server.storage.errors import StatementError
+
+site = Flask(__name__)
+
+
+@site.get("/health/live")
+def live() -> ResponseReturnValue:
+    """The process answers."""
+    return jsonify(status="live")
+
+
+@site.get("/health/ready")
+def ready() -> ResponseReturnValue:
+    """The process can serve: the database answers and has the tables.
+
+    Without Valkey requests are served all the same and only work for later waits, so that is told, not failed.
+    """
+    try:
+        dispatch.session().plain([("SELECT count(*) FROM tenant", ())])
+    except (FhirError, StatementError):
+        return jsonify(status="unavailable", reason="the database does not answer"), 503
+    return jsonify(status="ready", worker_queue="up" if _queue_answers() else "down")
+
+
+def _queue_answers() -> bool:
+    try:
+        with redis.Redis.from_url(settings.broker_url(), socket_timeout=1, socket_connect_timeout=1) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+@site.get("/metrics")
+def metrics() -> ResponseReturnValue:
+    """Prometheus metrics of all web workers: for the holder of SALAM_METRICS_TOKEN, or for this machine only."""
+    if not _may_read_metrics():
+        return jsonify(error="Metrics need the token in SALAM_METRICS_TOKEN."), 401, {"WWW-Authenticate": "Bearer"}
+    registry = PROCESS_REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read_metrics() -> bool:
+    if settings.metrics_token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        return hmac.compare_digest(given.encode(), settings.metrics_token.encode())
+    # A proxy on this machine speaks for clients elsewhere.
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return not forwarded and (request.remote_addr or "") in ("127.0.0.1", "::1", "")
+
+
+@site.get("/")
+def front_door() -> ResponseReturnValue:
+    """Where things are."""
+    return jsonify(name="Salam", fhir="/t/{tenant}/fhir", health="/health/ready", metrics="/metrics")
