@@ -1,0 +1,106 @@
+"""What the database's catalog must say of every table, so that no tenant sees another."""
+
+from psycopg import Connection
+
+APP, OWNER = "fhir_app", "fhir_owner"
+# Tables that hold no tenant's data: the directory of tenants, and Alembic's own.
+DIRECTORY = frozenset({"tenant", "alembic_version"})
+_PREDICATE = "(tenant_id = app_tenant())"
+
+_TABLES = """
+    SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
+           EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnotnull)
+    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1
+"""
+_POLICIES = """
+    SELECT polname, polpermissive, polcmd::text, polroles::text, pg_get_expr(polqual, polrelid),
+           pg_get_expr(polwithcheck, polrelid) FROM pg_policy WHERE polrelid = %s::regclass
+"""
+_INDEXES = """
+    SELECT i.indexrelid::regclass::text, coalesce(a.attname, '') FROM pg_index i
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indrelid = %s::regclass
+"""
+_FOREIGN = """
+    SELECT c.conname, a.attname::text FROM pg_constraint c
+    JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    WHERE c.contype = 'f' AND c.conrelid = %s::regclass
+"""
+_VIEWS = """
+    SELECT c.relname, coalesce(c.reloptions, '{}')::text[], c.relkind::text FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm')
+"""
+_GRANTS = """
+    SELECT c.relname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type, c.relkind::text
+    FROM pg_class c CROSS JOIN aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+    WHERE c.relnamespace = 'public'::regnamespace AND x.grantee <> c.relowner
+"""
+_FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+_ROLES = """
+    SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)
+"""
+_MEMBERS = "SELECT m.member::regrole::text, m.roleid::regrole::text FROM pg_auth_members m WHERE m.member = %s::regrole"
+_ALLOWED = {"r": {"SELECT", "INSERT", "UPDATE", "DELETE"}, "p": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+            "S": {"USAGE", "SELECT"}}  # fmt: skip
+
+
+def faults(db: Connection) -> list[str]:
+    """Everything in the catalog that breaks the pattern, in words; empty when tenants are kept apart."""
+    found = []
+    for name, enabled, forced, owner, has_tenant in db.execute(_TABLES).fetchall():
+        if owner != OWNER:
+            found.append(f"{name}: owned by {owner}")
+        if name in DIRECTORY:
+            continue
+        if not has_tenant:
+            found.append(f"{name}: no column tenant_id NOT NULL")
+            continue
+        if not (enabled and forced):
+            found.append(f"{name}: row-level security is not enabled and forced")
+        found += _policy_faults(db, name) + _key_faults(db, name)
+    return found + _view_faults(db) + _right_faults(db)
+
+
+def _policy_faults(db: Connection, table: str) -> list[str]:
+    found = []
+    policies = db.execute(_POLICIES, [f'public."{table}"']).fetchall()
+    if sorted(policy[1] for policy in policies) != [False, True]:
+        found.append(f"{table}: wants one permissive and one restrictive policy, has {len(policies)}")
+    for name, _, command, roles, using, check in policies:
+        if (command, roles, using, check) != ("*", "{0}", _PREDICATE, _PREDICATE):
+            found.append(f"{table}: policy {name} is not the tenant predicate for every command and role")
+    return found
+
+
+def _key_faults(db: Connection, table: str) -> list[str]:
+    name = f'public."{table}"'
+    found = [
+        f"{table}: index {index} does not begin with tenant_id"
+        for index, first in db.execute(_INDEXES, [name]).fetchall()
+        if first != "tenant_id"
+    ]
+    for constraint, first in db.execute(_FOREIGN, [name]).fetchall():
+        if first != "tenant_id":
+            found.append(f"{table}: foreign key {constraint} does not begin with tenant_id")
+    return found
+
+
+def _view_faults(db: Connection) -> list[str]:
+    found = []
+    for name, options, kind in db.execute(_VIEWS).fetchall():
+        if kind == "m":
+            found.append(f"{name}: a materialized view has no row-level security")
+        elif "security_invoker=true" not in options:
+            found.append(f"{name}: a view without security_invoker")
+    return found + [f"{name}: a function that is SECURITY DEFINER" for (name,) in db.execute(_FUNCTIONS).fetchall()]
+
+
+def _right_faults(db: Connection) -> list[str]:
+    found = []
+    for name, role, right, kind in db.execute(_GRANTS).fetchall():
+        if role != APP or right not in _ALLOWED.get(kind, {"SELECT"}):
+            found.append(f"{name}: {right} granted to {role}")
+    for (role,) in db.execute(_ROLES, [[APP, OWNER]]).fetchall():
+        found.append(f"role {role} has rights over roles, databases or row-level security")
+    for member, role in db.execute(_MEMBERS, [APP]).fetchall():
+        found.append(f"role {member} is a member of {role}")
+    return found

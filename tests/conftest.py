@@ -1,0 +1,167 @@
+"""One embedded PostgreSQL and one Valkey for the whole run, shared by all of pytest's processes; a tenant per module.
+
+The controlling process starts the servers before the workers and stops them last. Nothing here is mocked.
+"""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from fhir_server.settings import ROOT, settings
+from fhir_server.supervisor import instance, layout, postgres, programs, valkey
+from fhir_server.supervisor.process import Child
+
+if TYPE_CHECKING:
+    from tests.client import Client
+
+TEMPLATE = "fhir_template"
+_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 256MB\nmax_wal_size = 1GB\n"
+_numbers = itertools.count(1)
+_servers: list[Child] = []
+_locks: list[IO[str]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the controlling process: start the servers, unless the run is of tests that read source files only."""
+    if hasattr(config, "workerinput") or config.option.collectonly or _static_only(config):
+        return
+    for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+    settings.database_url = settings.migration_database_url = settings.redis_url = ""
+    settings.data_dir = os.environ["SALAM_DATA"] = tempfile.mkdtemp(prefix="salam-test-", dir="/tmp")
+    place = layout.prepare(Path(settings.data_dir))
+    held = instance.take(place.data, "tests")
+    assert held is not None
+    _locks.append(held)
+    postgres.prepare_cluster(place)
+    (place.postgres / "local.conf").write_text(_FAST)
+    os.chown(place.postgres / "local.conf", place.account.pw_uid, place.account.pw_gid)
+    for child in (programs.postgres_server(place), programs.valkey_server(place)):
+        child.start()
+        _servers.append(child)
+    postgres.wait_ready(place)
+    valkey.wait_ready(place)
+    instance.ready_database(place)
+    with postgres.connect(place) as db:
+        db.execute(f'CREATE DATABASE "{TEMPLATE}" TEMPLATE fhir OWNER fhir_owner')
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what `pytest_configure` started and remove its folder."""
+    if not _servers:
+        return
+    while _servers:
+        _servers.pop().stop()
+    _locks.pop().close()
+    layout.remove(Path(settings.data_dir))
+
+
+def _static_only(config: pytest.Config) -> bool:
+    return bool(config.args) and all("tests/architecture/static" in argument for argument in config.args)
+
+
+@dataclass(frozen=True, slots=True)
+class TestTenant:
+    """A tenant that only one test module uses."""
+
+    __test__ = False
+
+    id: int
+    slug: str
+
+    def token(self, scope: str = "system/*.cruds operator", minutes: int = 60) -> str:
+        """A new access token."""
+        from fhir_server.cli.token import new_token
+
+        return str(new_token(self.slug, scope, minutes, "tests")["access_token"])
+
+    def client(self, scope: str = "system/*.cruds operator") -> "Client":
+        """A client with a token of this scope."""
+        from tests.client import Client
+
+        return Client(self.slug, self.token(scope))
+
+
+@pytest.fixture(scope="session")
+def new_tenant() -> Callable[[], TestTenant]:
+    """Makes tenants, for tests that need several or an empty one."""
+    # The engine is imported here, so that tests of single functions run without all of it.
+    from fhir_server.rest.dispatch import session
+    from fhir_server.storage import operator
+
+    def make(zone: str = "UTC") -> TestTenant:
+        slug = f"t{os.getpid()}-{next(_numbers)}"
+        row = operator.create_tenant(session(), slug, slug, {"zone": zone})
+        return TestTenant(row["id"], slug)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def tenant(new_tenant: Callable[[], TestTenant]) -> TestTenant:
+    """The module's own tenant, empty when the module's first test begins."""
+    return new_tenant()
+
+
+@pytest.fixture(scope="module")
+def client(tenant: TestTenant) -> "Client":
+    """A client that may do everything in the module's tenant."""
+    return tenant.client()
+
+
+@pytest.fixture(scope="session")
+def live_server() -> Iterator[str]:
+    """A real web server on loopback, on the run's database: `http://127.0.0.1:PORT`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings.port = probe.getsockname()[1]
+    log = Path(settings.data_dir) / "logs" / f"web-{os.getpid()}.log"
+    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+    with open(log, "wb") as file:
+        web = subprocess.Popen(
+            programs.web_command(), stdout=file, stderr=file, env=environment, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{settings.port}"
+    try:
+        _wait_live(url, web, log)
+        yield url
+    finally:
+        web.terminate()
+        web.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(web.pid, signal.SIGKILL)
+
+
+def _wait_live(url: str, web: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with suppress(OSError), urllib.request.urlopen(f"{url}/health/ready", timeout=5) as answer:
+            if answer.status == 200:
+                return
+        if web.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"the web server did not start:\n{log.read_text()[-3000:]}")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def scratch_database() -> Iterator[str]:
+    """A migrated database of the test's own, to change its tables: connection string of its superuser."""
+    place = layout.prepare(Path(settings.data_dir))
+    name = f"scratch_{os.getpid()}_{next(_numbers)}"
+    with postgres.connect(place) as db:
+        db.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" OWNER fhir_owner')
+    yield f"host={place.postgres_socket} user={postgres.SUPERUSER} dbname={name}"
+    with postgres.connect(place) as db:
+        db.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
