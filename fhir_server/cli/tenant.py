@@ -1,0 +1,78 @@
+"""fhir-server tenant create|list|suspend|resume"""
+
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+from fhir_server.cli import options
+from fhir_server.rest.dispatch import session
+from fhir_server.storage import operator
+from fhir_server.supervisor.instance import database
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+
+
+@click.group()
+def tenant() -> None:
+    """Make, list, suspend and resume tenants."""
+
+
+def _slug(context: click.Context, option: click.Parameter, value: str) -> str:
+    if not _SLUG.match(value):
+        raise click.BadParameter("a slug is 1 to 63 of a-z, 0-9 and '-', and begins with a letter or digit.")
+    return value
+
+
+def _zone(context: click.Context, option: click.Parameter, value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise click.BadParameter(f"{value!r} is no IANA time zone, such as Africa/Casablanca.") from None
+    return value
+
+
+@tenant.command()
+@click.argument("slug", callback=_slug)
+@click.option("--name", help="The name people see.  [default: the slug]")
+@click.option("--zone", default="UTC", show_default=True, callback=_zone, help="IANA zone of dates without one.")
+@options.as_json
+@options.data
+def create(slug: str, name: str | None, zone: str, as_json: bool) -> None:
+    """Make a tenant; its FHIR base is /t/SLUG/fhir."""
+    with database():
+        made = operator.create_tenant(session(), slug, name or slug, {"zone": zone})
+    options.show(made, as_json, f"Tenant {slug} is ready at /t/{slug}/fhir")
+
+
+@tenant.command("list")
+@options.as_json
+@options.data
+def list_(as_json: bool) -> None:
+    """List all tenants."""
+    with database():
+        found = operator.list_tenants(session())
+    lines = [f"{row['slug']:<24} {row['status']:<10} {row['created']}  {row['name']}" for row in found]
+    options.show(found, as_json, "\n".join(lines) or "There is no tenant yet.")
+
+
+@tenant.command()
+@click.argument("slug")
+@options.as_json
+@options.data
+def suspend(slug: str, as_json: bool) -> None:
+    """Refuse all requests to a tenant from now on; its data stays."""
+    with database():
+        changed = operator.set_status(session(), slug, "suspended")
+    options.show(changed, as_json, f"Tenant {slug} is suspended.")
+
+
+@tenant.command()
+@click.argument("slug")
+@options.as_json
+@options.data
+def resume(slug: str, as_json: bool) -> None:
+    """Serve a suspended tenant again."""
+    with database():
+        changed = operator.set_status(session(), slug, "active")
+    options.show(changed, as_json, f"Tenant {slug} is active.")

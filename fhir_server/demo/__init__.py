@@ -1,0 +1,1 @@
+"""Invented records for the demo tenant and for benchmarks."""
