@@ -15,7 +15,7 @@ from fhir_server.conformance.search_parameters import (
     tenant_search_definition,
 )
 from fhir_server.conformance.structures import Structure, load_structures
-from fhir_server.conformance.unions import with_parts
+from fhir_server.conformance.derived import with_derived
 from fhir_server.conformance.value_sets import Codes, Expander
 
 
@@ -90,7 +90,7 @@ class Registry:
         if resource_type not in self.type_ids:
             return {}
         definitions = [*self._by_type.get("Resource", ()), *self._by_type.get(resource_type, ())]
-        return with_parts(
+        return with_derived(
             {d.code: place(d, resource_type, self.searches.get, self.structures) for d in definitions}
         )
 

@@ -126,6 +126,7 @@ def _resource(
     entry["searchParam"] = [
         {"name": code, "definition": param.url, "type": param.type}
         for code, param in sorted(params.items())
+        if (name, code) not in registry.pending
     ]
     if operations:
         entry["operation"] = _operations(operations)

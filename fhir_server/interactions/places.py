@@ -79,7 +79,7 @@ class Shadow:
         copied: dict[str, Any] = {}
         self._places[id(copied)] = Place(steps)
         # Every object stays alive in the copy, so that identities are not given twice.
-        for key, child in value.items():
+        for key in value:
             name = key.removeprefix("_")
             if key != name and name in value:
                 continue

@@ -64,15 +64,18 @@ def surely(nodes: Sequence[Node], by_time: bool) -> Node | None:
     return None
 
 
-def recall(tenant_id: int, nodes: Sequence[Node], limit: int) -> dict[Node, Density] | None:
-    """What is remembered of every candidate, or None when any must be counted."""
-    now, found = time.monotonic(), {}
+def recall(tenant_id: int, nodes: Sequence[Node], limit: int) -> tuple[dict[Node, Density], list[Node]]:
+    """What is remembered of the candidates, and those that must be counted: none when a remembered one has few rows."""
+    now = time.monotonic()
+    known: dict[Node, Density] = {}
+    unknown: list[Node] = []
     for node in nodes:
         seen = _seen.get((tenant_id, node))
         if seen is None or seen[0] < now or (seen[1].dense and seen[1].limit < limit):
-            return None
-        found[node] = seen[1]
-    return found
+            unknown.append(node)
+        else:
+            known[node] = seen[1]
+    return known, [] if any(not density.dense for density in known.values()) else unknown
 
 
 def remember(tenant_id: int, node: Node, density: Density) -> None:

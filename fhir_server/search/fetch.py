@@ -78,14 +78,12 @@ def _by_time(key: SortKey) -> bool:
 
 
 def _densities(db: Session, tenant_id: int, nodes: Sequence[Node], limit: int) -> dict[Node, drive.Density]:
-    known = drive.recall(tenant_id, nodes, limit)
-    if known is not None:
-        return known
-    found = {}
-    results = plans.run(db, [drive.probe(tenant_id, node, limit) for node in nodes])
-    for node, rows in zip(nodes, results, strict=True):
-        found[node] = drive.density(rows[0], limit)
-        drive.remember(tenant_id, node, found[node])
+    found, unknown = drive.recall(tenant_id, nodes, limit)
+    if unknown:
+        results = plans.run(db, [drive.probe(tenant_id, node, limit) for node in unknown])
+        for node, rows in zip(unknown, results, strict=True):
+            found[node] = drive.density(rows[0], limit)
+            drive.remember(tenant_id, node, found[node])
     return found
 
 

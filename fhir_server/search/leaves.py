@@ -1,9 +1,10 @@
 """Conditions that a hash or a column of the row decides: keys, identity, references, `_lastUpdated`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fhir_server.search.tree import PROBE, UNIQUE, Walk, Writer
+from fhir_server.search.tree import PROBE, UNIQUE, Node, Walk, Writer, any_of
 from fhir_server.storage import wire
 
 
@@ -43,6 +44,15 @@ class Keys:
         if len(self.keys) == 1:
             return f"key = {w.p(self.keys[0])}"
         return f"key = ANY({w.p(wire.bigints(self.keys))}::bigint[])"
+
+
+def either(nodes: Sequence[Node]) -> Node:
+    """The OR of nodes; keys become one node, whose index rows are read as one."""
+    keys = [node for node in nodes if isinstance(node, Keys)]
+    if len(keys) < 2 or len(keys) < len(nodes):
+        return any_of(nodes)
+    joined = tuple(dict.fromkeys([key for node in keys for key in node.keys]))
+    return Keys(joined, all(node.indexed for node in keys), max(node.known for node in keys))
 
 
 @dataclass(frozen=True, slots=True)

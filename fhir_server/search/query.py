@@ -13,7 +13,7 @@ from fhir_server.search import bounds
 from fhir_server.search import filter as filter_expression
 from fhir_server.search.asked import Asker, UnsupportedParameter
 from fhir_server.search.include import Include, parse_include
-from fhir_server.search.leaves import Keys, Self, Updated
+from fhir_server.search.leaves import Keys, Self, Updated, either
 from fhir_server.search.merge import merged
 from fhir_server.search.order import parse_sort
 from fhir_server.search.sort import SortKey
@@ -177,9 +177,7 @@ def _of_types(asker: Asker, types: Sequence[str], name: str, value: str) -> list
 def _merged(registry: Registry, types: Sequence[str], parts: Sequence[Node]) -> Node:
     """One condition on resources of several types, from the condition of each."""
     if all(isinstance(part, Keys) for part in parts):
-        keys = [part for part in parts if isinstance(part, Keys)]
-        joined = tuple(key for part in keys for key in part.keys)
-        return Keys(joined, all(part.indexed for part in keys), max(part.known for part in keys))
+        return either(parts)
     if all(isinstance(part, Self) for part in parts):
         return Self(tuple(key for part in parts if isinstance(part, Self) for key in part.keys))
     ids = tuple(registry.type_ids[name] for name in types)

@@ -12,7 +12,7 @@ from fhir_server.core.references import parse_literal
 from fhir_server.search import bounds
 from fhir_server.search.asked import Asked, Asker, Term, UnsupportedParameter
 from fhir_server.search.escape import split, unescape
-from fhir_server.search.leaves import Keys, Self
+from fhir_server.search.leaves import Keys, Self, either
 from fhir_server.search.links import Chain, Has
 from fhir_server.search.tree import Node, Not, all_of, any_of
 from fhir_server.search.types import date, number, pair, quantity, reference, special, string, token, uri
@@ -56,6 +56,8 @@ def condition(registry: Registry, resource_type: str, name: str, full_name: str 
     asked = Asked(registry, _param(registry, resource_type, code, full_name), modifier, full_name)
     if asked.param.parts:
         return _gathered(asked)
+    if asked.param.conjuncts:
+        return _joined(asked)
     if modifier == "missing":
         return _missing(asked)
     if code == "_id":
@@ -70,6 +72,11 @@ def _param(registry: Registry, resource_type: str, code: str, name: str) -> Sear
     param = params.get(code)
     if param is None:
         raise unknown(resource_type, code, name, [*params, *_OF_EVERY_TYPE])
+    if (resource_type, code) in registry.pending:
+        raise UnsupportedParameter(
+            f"{code} of {resource_type} is still being indexed; it can be searched when that is done.",
+            expression=f"http.{name}",
+        )
     return param
 
 
@@ -103,9 +110,33 @@ def _gathered(asked: Asked) -> Condition:
     def compiled(value: str, asker: Asker) -> Node:
         nodes = [part(value, asker) for part in parts]
         negative = asked.modifier in ("not", "not-in") or (asked.modifier == "missing" and value == "true")
-        return all_of(nodes) if negative else any_of(nodes)
+        return all_of(nodes) if negative else either(nodes)
 
     return compiled
+
+
+def _joined(asked: Asked) -> Condition:
+    """A composite of the resource as a whole: `a$b` is both of its components together."""
+    codes = asked.param.conjuncts
+    suffix = ":missing" if asked.modifier == "missing" else ""
+    if asked.modifier and not suffix:
+        raise asked.bad_modifier(("missing",))
+    components = [condition(asked.registry, asked.resource_type, code + suffix, asked.name) for code in codes]
+
+    def absent(value: str, asker: Asker) -> Node:
+        nodes = [component(value, asker) for component in components]
+        return any_of(nodes) if value == "true" else all_of(nodes)
+
+    def compiled(value: str, asker: Asker) -> Node:
+        found = []
+        for each in split(value, ","):
+            texts = split(each, "$")
+            if len(texts) != len(codes) or not all(texts):
+                raise asked.bad_value(f"{len(codes)} parts joined by $: {'$'.join(codes)}")
+            found.append(all_of([of(text, asker) for of, text in zip(components, texts, strict=True)]))
+        return any_of(found)
+
+    return absent if suffix else compiled
 
 
 def _missing(asked: Asked) -> Condition:

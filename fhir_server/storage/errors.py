@@ -54,7 +54,7 @@ def _known(sqlstate: str) -> FhirError | DefinitionsChanged | None:
             return DefinitionsChanged()
         case "23505":
             return UniqueViolation("The same resource was created by another request at the same moment.")
-        case "40001" | "40P01":
+        case "40001" | "40P01" | "55P03":
             return SerializationFailure(_RETRY, headers={"Retry-After": "1"})
         case "57014":
             return Unavailable(

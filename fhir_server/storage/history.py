@@ -27,7 +27,7 @@ _NEXT = (
 # A version was current from its own seq to the next version's; $4 is the instant that must lie before that end.
 _WINDOW = (
     " AND c.seq < $2 AND c.seq >= $3"
-    + f" AND ($4 = 0 OR (true{_NEXT.format(table='resource')}{_NEXT.format(table='resource_history')}))"
+    + f" AND ($4::bigint = 0 OR (true{_NEXT.format(table='resource')}{_NEXT.format(table='resource_history')}))"
     + " ORDER BY c.seq DESC LIMIT $5"
 )
 _SYSTEM = f"SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM change c WHERE c.tenant_id = $1{_WINDOW}) c{_BODIES}"

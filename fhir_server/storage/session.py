@@ -3,16 +3,18 @@
 Every transaction begins with the tenant set (`SET LOCAL`, which also reaches the workers of a Citus cluster) and with
 `app_enter`, which checks tenant, token and definitions as they are *now*: nothing of that is remembered past a request.
 libpq's pipeline mode sends BEGIN, these checks, the statements and, where `final`, COMMIT together
-(docs/decisions/0003). A batch has large input or large output, never both, so a blocking socket cannot deadlock.
+(docs/decisions/0003). The socket does not block inside libpq: waiting is done in poll(), where other threads of the
+process can run.
 https://www.postgresql.org/docs/18/libpq-pipeline-mode.html
 """
 
 import logging
+import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from psycopg import pq
+from psycopg import OperationalError, pq
 
 from fhir_server.storage import errors, wire
 
@@ -39,6 +41,7 @@ class Session:
         self._conninfo = conninfo.encode()
         self._set_up = _SET_UP.format(timeout_ms=int(timeout_ms)).encode()
         self._pg: pq.abc.PGconn | None = None
+        self._poll = select.poll()
         self._prepared: dict[str, bytes] = {}
         self._enter: tuple[int, bytes | None, int] | None = None
         self._writing = False
@@ -152,6 +155,9 @@ class Session:
             raise errors.ConnectionLost(text)
         pg.exec_(self._set_up)
         pg.enter_pipeline_mode()
+        pg.nonblocking = 1
+        self._poll = select.poll()
+        self._poll.register(pg.socket, select.POLLIN)
         self._pg = pg
         return pg
 
@@ -159,14 +165,27 @@ class Session:
         started = time.perf_counter()
         pg = self._connection()
         fresh: list[str] = []
+        try:
+            expected = self._post(pg, statements, fresh)
+            rows, failure = self._collect(pg, expected)
+        except OperationalError as error:
+            self.close()
+            raise errors.ConnectionLost(str(error)) from None
+        self.seconds += time.perf_counter() - started
+        if failure is not None:
+            self._recover(pg, fresh)
+            raise errors.from_result(failure)
+        return rows
+
+    def _post(self, pg: pq.abc.PGconn, statements: Sequence[Statement], fresh: list[str]) -> list[bool]:
+        """Send the statements; for each result to come, whether it is a statement's (or that of preparing one)."""
         expected: list[bool] = []
         for sql, params in statements:
             values, formats = wire.encode(params)
             name = self._prepared.get(sql)
             if name is None and values and len(self._prepared) < _MAX_PREPARED:
-                name = b"s%d" % len(self._prepared)
+                name = self._prepared[sql] = b"s%d" % len(self._prepared)
                 pg.send_prepare(name, sql.encode())
-                self._prepared[sql] = name
                 fresh.append(sql)
                 expected.append(False)
             if name is None:
@@ -175,19 +194,25 @@ class Session:
                 pg.send_query_prepared(name, values, formats)
             expected.append(True)
         pg.pipeline_sync()
-        pg.flush()
-        rows, failure = self._collect(pg, expected)
-        self.seconds += time.perf_counter() - started
-        if failure is not None:
-            self._recover(pg, fresh)
-            raise errors.from_result(failure)
-        return rows
+        self._flush(pg)
+        return expected
+
+    def _flush(self, pg: pq.abc.PGconn) -> None:
+        """Send all that is buffered, taking in what the server says meanwhile, so that neither side waits forever."""
+        while pg.flush():
+            self._poll.modify(pg.socket, select.POLLIN | select.POLLOUT)
+            if self._poll.poll()[0][1] & select.POLLIN:
+                pg.consume_input()
+            self._poll.modify(pg.socket, select.POLLIN)
 
     def _collect(self, pg: pq.abc.PGconn, expected: list[bool]) -> tuple[list[list[Row]], pq.abc.PGresult | None]:
         rows: list[list[Row]] = []
         failure: pq.abc.PGresult | None = None
         index = 0
         while True:
+            while pg.is_busy():
+                self._poll.poll()
+                pg.consume_input()
             result = pg.get_result()
             if result is None:
                 if pg.status != pq.ConnStatus.OK:
@@ -217,7 +242,7 @@ class Session:
             self.close()
             return
         if pg.transaction_status != pq.TransactionStatus.IDLE:
-            pg.send_query_params(b"ROLLBACK", [])
-            pg.pipeline_sync()
-            pg.flush()
-            self._collect(pg, [True])
+            try:
+                self._collect(pg, self._post(pg, [("ROLLBACK", ())], fresh))
+            except OperationalError:
+                self.close()

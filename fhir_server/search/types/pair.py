@@ -10,9 +10,9 @@ from fhir_server.core.keys import param_id, unit_key
 from fhir_server.core.references import local_form
 from fhir_server.search.asked import Asked, Asker, Term
 from fhir_server.search.escape import split, unescape
-from fhir_server.search.leaves import Keys
+from fhir_server.search.leaves import Keys, either
 from fhir_server.search.ranges import DateIs, QuantityIs, SpanIs, StringIs
-from fhir_server.search.tree import And, Node, any_of
+from fhir_server.search.tree import And, Node
 from fhir_server.search.types import date, number, quantity, token
 from fhir_server.search.types.composite import date_param, pair_key, string_value
 
@@ -43,7 +43,7 @@ def compile_term(asked: Asked) -> Term:
             others = parts[:first] + parts[first + 1 :]
             for form in _forms(parts[first], texts[first]):
                 found.append(join(asked, form, rest, others, asker))
-        return any_of(found)
+        return either(found)
 
     return match
 

@@ -9,7 +9,7 @@ from fhir_server.core.keys import token_key
 from fhir_server.search.asked import Asked, Asker, Term
 from fhir_server.search.elements import single_valued, targets_of
 from fhir_server.search.escape import split, unescape
-from fhir_server.search.leaves import Keys
+from fhir_server.search.leaves import Keys, either
 from fhir_server.search.text import words
 from fhir_server.search.tree import PROBE, UNIQUE, Node, Not, Nothing, all_of, any_of
 from fhir_server.terminology import closure
@@ -149,7 +149,7 @@ def _in(asked: Asked) -> Term:
             if codes is None:
                 raise asked.bad_value("the canonical URL of a value set that this server can expand")
             found.append(_coded(asked, codes))
-        node = any_of(found)
+        node = either(found)
         return Not(node) if negate else node
 
     return match
@@ -166,6 +166,6 @@ def _subsumed(asked: Asked) -> Term:
                 raise asked.bad_value("system|code")
             system, code = parts
             found.append(_coded(asked, {(system, each) for each in related(asker.registry, system, code)}))
-        return any_of(found)
+        return either(found)
 
     return match

@@ -1,10 +1,13 @@
-"""Parameters that only gather what other parameters of the type already index.
+"""Parameters that only gather or join what other parameters of the type already index.
 
 Observation's `combo-*` parameters are `code` with `component-code` and so on; Patient's `phonetic` is `name` again. They
-get no index rows of their own: a search on one is a search on its parts. Found by comparing expressions, so that it holds
-for whatever the definitions say. https://hl7.org/fhir/R4/observation.html#search
+get no index rows of their own: a search on one is a search on its parts. A composite whose element is the resource
+itself (`code-value-quantity`) is both of its components together; only one inside a repeating element needs rows of
+pairs. Found by comparing expressions, so that it holds for whatever the definitions say.
+https://hl7.org/fhir/R4/observation.html#search
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -13,17 +16,32 @@ from fhir_server.conformance.search_parameters import SearchParam, split_union
 # References are also followed (chains, includes), which needs rows under the parameter's own id.
 _TYPES = ("token", "string", "quantity", "composite")
 _BASE = "http://hl7.org/fhir/SearchParameter/"
+_ELEMENT = re.compile(r"\w+\.\w+( as \w+)?")
 _Shape = tuple[str, tuple[str, ...]]
 
 
-def with_parts(params: Mapping[str, SearchParam]) -> dict[str, SearchParam]:
-    """The parameters of one type, those that others cover with `parts` set to the covering codes."""
+def with_derived(params: Mapping[str, SearchParam]) -> dict[str, SearchParam]:
+    """The parameters of one type, with `parts` or `conjuncts` set where other parameters hold the rows."""
     operands = {code: _operands(param) for code, param in params.items() if _comparable(param)}
     found: dict[str, SearchParam] = {}
     for code, param in params.items():
         parts = _parts(code, operands, params, found) if code in operands else ()
-        found[code] = replace(param, parts=parts) if parts else param
+        conjuncts = _conjuncts(param, params)
+        found[code] = replace(param, parts=parts, conjuncts=conjuncts) if parts or conjuncts else param
     return found
+
+
+def _conjuncts(param: SearchParam, params: Mapping[str, SearchParam]) -> tuple[str, ...]:
+    if param.type != "composite" or param.expression != param.resource_type or not param.url.startswith(_BASE):
+        return ()
+    by_url = {other.url: code for code, other in params.items() if _of_one_element(other)}
+    codes = tuple(by_url.get(component.url, "") for component, _ in param.components)
+    return codes if all(codes) else ()
+
+
+def _of_one_element(param: SearchParam) -> bool:
+    """Whether the parameter reads an element of the resource itself, in whatever types it has, and nothing inside it."""
+    return all(_ELEMENT.fullmatch(operand) for operand in _operands(param))
 
 
 def _comparable(param: SearchParam) -> bool:

@@ -1,0 +1,85 @@
+"""Search at HTTP's surface: GET and POST, lenient handling, compartments, conditions, errors as OperationOutcome."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.client import Client
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _filled(client: "Client") -> None:
+    for number, gender in enumerate(["male", "female", "female"]):
+        patient = {"resourceType": "Patient", "id": f"p{number}", "gender": gender, "name": [{"family": "Ünal"}]}
+        assert client.put(f"Patient/p{number}", patient).status == 201
+    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    assert client.post("Observation", observation | {"subject": {"reference": "Patient/p1"}}).status == 201
+
+
+def ids(bundle: dict[str, Any]) -> list[str]:
+    return [entry["resource"]["id"] for entry in bundle.get("entry", ()) if entry["search"]["mode"] == "match"]
+
+
+def test_get_post_and_next(client: "Client") -> None:
+    """The same answer by GET and by POST, and the next link leads on."""
+    first = client.get("Patient?family=unal&_count=2")
+    assert first.status == 200
+    posted = client.request("POST", "Patient/_search", "family=unal&_count=2", content_type="application/x-www-form-urlencoded")
+    assert ids(posted.json) == ids(first.json)
+    url = next(link["url"] for link in first.json["link"] if link["relation"] == "next")
+    rest = client.get(f"Patient?{urlsplit(url).query}").json
+    assert sorted(ids(first.json) + ids(rest)) == ["p0", "p1", "p2"]
+
+
+def test_unknown_parameter(client: "Client") -> None:
+    """Refused by default with the nearest name; ignored and reported when the client is lenient."""
+    refused = client.get("Patient?genderr=male")
+    assert refused.status == 400
+    assert refused.issues[0]["expression"] == ["http.genderr"]
+    assert "'gender'" in refused.issues[0]["details"]["text"]
+    lenient = client.get("Patient?genderr=male&family=unal", prefer="handling=lenient").json
+    assert len(ids(lenient)) == 3
+    assert [entry["search"]["mode"] for entry in lenient["entry"]].count("outcome") == 1
+
+
+def test_compartment_and_system(client: "Client") -> None:
+    """Search in a patient's compartment and over all types."""
+    assert len(ids(client.get("Patient/p1/Observation").json)) == 1
+    assert ids(client.get("Patient/p0/Observation").json) == []
+    assert len(ids(client.get("Patient/p1/*").json)) == 2
+    assert len(ids(client.get("?_type=Patient,Observation").json)) == 4
+
+
+def test_a_write_is_found_at_once_and_no_longer_after_its_deletion(client: "Client") -> None:
+    """Index rows change in the transaction of the write."""
+    created = client.post("Patient", {"resourceType": "Patient", "identifier": [{"system": "urn:s", "value": "77"}]})
+    assert ids(client.get("Patient?identifier=urn:s|77").json) == [created.id]
+    client.put(f"Patient/{created.id}", {"resourceType": "Patient", "id": created.id, "gender": "other"})
+    assert ids(client.get("Patient?identifier=urn:s|77").json) == []
+    assert ids(client.get("Patient?gender=other").json) == [created.id]
+    client.delete(f"Patient/{created.id}")
+    for query in ("gender=other", f"_id={created.id}", "_lastUpdated=gt2020-01-01", "_sort=-_lastUpdated", "gender:not=male"):
+        assert created.id not in ids(client.get(f"Patient?{query}&_count=50").json), query
+
+
+def test_racing_conditional_creates_make_one(client: "Client") -> None:
+    """The condition is searched under a lock: of many equal creates one acts."""
+    patient = {"resourceType": "Patient", "identifier": [{"system": "urn:race", "value": "1"}]}
+
+    def create(_: int) -> int:
+        return client.post("Patient", patient, if_none_exist="identifier=urn:race|1").status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(create, range(16)))
+    assert sorted(set(statuses)) == [200, 201]
+    assert statuses.count(201) == 1
+    assert len(ids(client.get("Patient?identifier=urn:race|1").json)) == 1
+
+
+def test_explain_is_for_operators(client: "Client", tenant: Any) -> None:
+    """_explain shows the plan to an operator and is forbidden to others."""
+    assert b"Index" in client.get("Patient?family=unal&_explain=true").body
+    assert tenant.client("system/*.rs").get("Patient?family=unal&_explain=true").status == 403
