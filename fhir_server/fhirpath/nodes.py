@@ -39,6 +39,11 @@ KINDS: Mapping[str, str] = {
 }
 
 
+# Clients write expressions (patches, search parameters): one must not fill the memory or run for minutes.
+MOST_NODES = 2_000_000
+LONGEST_TEXT = 1_000_000
+
+
 class Env:
     """What an evaluation can reach besides its focus.
 
@@ -46,7 +51,7 @@ class Env:
     variables: further `%name`. index, total: `$index`, `$total` of the innermost loop. trace: receives (name, nodes).
     """
 
-    __slots__ = ("context", "index", "now", "resource", "root", "total", "trace", "variables")
+    __slots__ = ("_left", "context", "index", "now", "resource", "root", "total", "trace", "variables")
 
     def __init__(
         self,
@@ -65,6 +70,14 @@ class Env:
         self.index = 0
         self.total: Nodes = EMPTY
         self.trace = trace
+        self._left = MOST_NODES
+
+    def spend(self, nodes: Nodes) -> Nodes:
+        """Count the items that an expression makes from others. Raises `FhirPathError` when they grow out of hand."""
+        self._left -= len(nodes)
+        if self._left < 0:
+            raise FhirPathError("The expression makes too many items.")
+        return nodes
 
     def moment(self) -> datetime:
         """The time of this evaluation: the same however often it is asked."""
@@ -121,7 +134,9 @@ def integer(nodes: Nodes, what: str) -> int | None:
 
 
 def text(value: str) -> Nodes:
-    """One System.String."""
+    """One System.String. Raises `FhirPathError` for one longer than an expression may make."""
+    if len(value) > LONGEST_TEXT:
+        raise FhirPathError("The expression makes too long a string.")
     return [(STRING, value, None)]
 
 

@@ -19,6 +19,7 @@ from fhir_server.fhirpath.nodes import (
     Node,
     Nodes,
     single,
+    text,
 )
 
 TEMPORAL = frozenset({DATE, DATETIME, TIME})
@@ -27,6 +28,8 @@ NUMBERS = frozenset({INTEGER, DECIMAL})
 
 def same(a: Node, b: Node) -> bool | None:
     """Equality (`=`) of two items; None when it cannot be told (dates of different precision)."""
+    if a == b:
+        return True
     kind, other = KINDS.get(a[0]), KINDS.get(b[0])
     if kind in TEMPORAL and other in TEMPORAL:
         return temporal.equal(a[1], b[1], kind == TIME, other == TIME)
@@ -215,7 +218,7 @@ def _sum(left: Nodes, right: Nodes, symbol: str, sign: int) -> Nodes:
     if kind in NUMBERS and other in NUMBERS:
         return computed(a[1] + sign * b[1], kind, other)
     if kind == STRING and other == STRING and sign > 0:
-        return [(STRING, a[1] + b[1], None)]
+        return text(a[1] + b[1])
     if kind in TEMPORAL and other == QUANTITY:
         amount, unit = quantities.value_of(b) or (Decimal(0), "")
         return [(kind or DATE, temporal.shift(a[1], sign * amount, unit, kind == TIME), None)]
@@ -241,7 +244,7 @@ def concatenate(left: Nodes, right: Nodes) -> Nodes:
         if node is not None and KINDS.get(node[0]) != STRING:
             raise FhirPathError(f"'&' joins strings, not {node[0]}.")
         texts.append(node[1] or "" if node else "")
-    return [(STRING, "".join(texts), None)]
+    return text("".join(texts))
 
 
 def _arithmetic(symbol: str, apply: Callable[[Any, Any], Any], whole: bool | None) -> Callable[[Nodes, Nodes], Nodes]:

@@ -27,7 +27,8 @@ _ENTER = "SELECT app_enter($1, $2, $3)"
 _SHARE_DEFINITIONS = "SELECT pg_advisory_xact_lock_shared(7, $1)"
 # Statements of known shape keep one plan; searches ask for a plan of their own (`custom`). Every path is an index.
 _SET_UP = (
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET timezone = 'UTC';"
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0;"
+    " SET jit = off; SET timezone = 'UTC';"
     " SET statement_timeout = {timeout_ms}; SET idle_in_transaction_session_timeout = {timeout_ms}"
 )
 _CUSTOM = "SET LOCAL plan_cache_mode = force_custom_plan"

@@ -1,7 +1,9 @@
 """The constraints of the definitions, compiled once per structure and evaluated only where they can fail.
 
 A constraint is skipped on an object that has none of the properties it begins with, if it holds for an object
-without them. https://hl7.org/fhir/R4/conformance-rules.html#constraints
+without them. One that cannot be told counts as held: many published ones say nothing when an element is absent
+(bdl-8), or compare dates of different precision (per-1).
+https://hl7.org/fhir/R4/conformance-rules.html#constraints
 """
 
 from collections.abc import Callable, Mapping
@@ -72,8 +74,8 @@ def _first_names(tree: Tree, registry: Registry) -> frozenset[str] | None:
         case Literal():
             return frozenset()
         case Member(source=None, name=name):
-            return frozenset({name}) if name not in registry.structures else None
-        case Member(source=Member(source=None, name=outer), name=name) if outer in registry.structures:
+            return None if _is_type(name, registry) else frozenset({name})
+        case Member(source=Member(source=None, name=outer), name=name) if _is_type(outer, registry):
             return frozenset({name})
         case Member(source=source) if source is not None:
             return _first_names(source, registry)
@@ -86,6 +88,11 @@ def _first_names(tree: Tree, registry: Registry) -> frozenset[str] | None:
         case Binary(left=left, right=right):
             return _joined(registry, left, right)
     return None
+
+
+def _is_type(name: str, registry: Registry) -> bool:
+    # Elements begin with a small letter: `code` is one, although there is a type of that name.
+    return name[0].isupper() and name in registry.structures
 
 
 def _joined(registry: Registry, *trees: Tree) -> frozenset[str] | None:

@@ -101,7 +101,11 @@ def _explained_choice(place: Place, error: Any) -> Iterator[tuple[str, str, str]
         text = f"'{name}' holds null where no extension stands at the same place of '_{name}'."
         yield "structure", text, place.below(name)
         return
-    name = next((inner.kind.property for branch in error.kind.context for inner in branch[:1]), "")
+    missing = [inner.kind for branch in error.kind.context for inner in branch if inner.kind.name == "required"]
+    if place.name.startswith("_") or not missing:
+        yield "structure", f"'{place.name}' holds null or objects with id or extension only.", place.text
+        return
+    name = missing[0].property
     element = place.structure.elements.get(name.removeprefix("_")) if place.structure else None
     if element is not None and element.choice:
         owner = place.structure.name if place.structure else place.name

@@ -12,7 +12,7 @@ from fhir_server.fhirpath.operators import compare, distinct, same, union
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Sign, Tree
 
-_MOST = 100_000
+_MOST = 5_000
 
 
 def _where(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
@@ -35,19 +35,25 @@ def _select(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], t
     arity("select", arguments, 1)
     inner = compiler.compile(arguments[0], source.types)
     run, each = source.run, in_loop(inner.run, compiler.uses_loop(arguments[0]))
-    return Compiled(lambda this, env: [n for part in each(run(this, env), env) for n in part], inner.types)
+    compiler.needs_env = True
+
+    def projected(this: Nodes, env: Env) -> Nodes:
+        return [n for part in each(run(this, env), env) for n in env.spend(part)]
+
+    return Compiled(projected, inner.types)
 
 
 def _repeat(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("repeat", arguments, 1)
     # What the projection yields is projected again, so the types of the first round do not hold for the later ones.
     run, step = source.run, compiler.compile(arguments[0], None).run
+    compiler.needs_env = True
 
     def closure(this: Nodes, env: Env) -> Nodes:
         found: Nodes = []
         layer = run(this, env)
         while layer:
-            reached = [item for node in layer for item in step([node], env)]
+            reached = [item for node in layer for item in env.spend(step([node], env))]
             layer = [item for item in distinct(reached) if not any(same(item, old) for old in found)]
             found.extend(layer)
             if len(found) > _MOST:
@@ -120,6 +126,13 @@ def _exclude(nodes: Nodes, others: Nodes) -> Nodes:
     return [node for node in nodes if not any(same(node, other) for other in others)]
 
 
+def _combine(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("combine", arguments, 1)
+    run, others = source.run, compiler.compile(arguments[0], this).run
+    compiler.needs_env = True
+    return Compiled(lambda this, env: env.spend(run(this, env) + others(this, env)), None)
+
+
 FUNCTIONS: Mapping[str, Build] = {
     "where": _where,
     "select": _select,
@@ -135,5 +148,5 @@ FUNCTIONS: Mapping[str, Build] = {
     "intersect": collected("intersect", _intersect, 1, same_types=True),
     "exclude": collected("exclude", _exclude, 1, same_types=True),
     "union": collected("union", union, 1),
-    "combine": collected("combine", lambda nodes, others: nodes + others, 1),
+    "combine": _combine,
 }

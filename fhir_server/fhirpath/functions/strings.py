@@ -11,7 +11,7 @@ from fhir_server.fhirpath.compile import Build
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions.build import collected, of_string
 from fhir_server.fhirpath.lexer import unescape
-from fhir_server.fhirpath.nodes import EMPTY, Nodes, integer, number, string, text, truth
+from fhir_server.fhirpath.nodes import EMPTY, LONGEST_TEXT, Nodes, integer, number, string, text, truth
 
 
 def _argument(name: str, apply: Callable[[str, str], Nodes]) -> Build:
@@ -36,7 +36,11 @@ def _substring(value: str, start: Nodes, length: Nodes | None = None) -> Nodes:
 
 def _replace(value: str, old: Nodes, new: Nodes) -> Nodes:
     before, after = string(old, "'replace'"), string(new, "'replace'")
-    return EMPTY if before is None or after is None else text(value.replace(before, after))
+    if before is None or after is None:
+        return EMPTY
+    if len(value) + (value.count(before) + 1) * len(after) > LONGEST_TEXT:
+        raise FhirPathError("The expression makes too long a string.")
+    return text(value.replace(before, after))
 
 
 def _replace_matches(value: str, expression: Nodes, new: Nodes) -> Nodes:

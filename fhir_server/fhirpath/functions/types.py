@@ -129,18 +129,20 @@ def _contained(wanted: str, env: Env) -> Node | None:
 def _children(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("children", arguments, 0)
     run, children = source.run, compiler.paths.children
-    return Compiled(lambda this, env: children(run(this, env)), None)
+    compiler.needs_env = True
+    return Compiled(lambda this, env: env.spend(children(run(this, env))), None)
 
 
 def _descendants(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("descendants", arguments, 0)
     run, children = source.run, compiler.paths.children
+    compiler.needs_env = True
 
     def below(this: Nodes, env: Env) -> Nodes:
         found: Nodes = []
         layer = children(run(this, env))
         while layer:
-            found.extend(layer)
+            found.extend(env.spend(layer))
             layer = children(layer)
         return found
 
