@@ -154,9 +154,9 @@ def _gather(value: dict[str, Any], option: Option, found: Nodes) -> None:
         elif child is not None or sibling is not None:
             found.append((type_ or "", child, sibling))
     elif type(child) is list:
-        found.extend([(type_ or item.get("resourceType", ""), item, None) for item in child if item])
+        found.extend([(type_ or _own_type(item), item, None) for item in child if item])
     elif child is not None:
-        found.append((type_ or child.get("resourceType", ""), child, None))
+        found.append((type_ or _own_type(child), child, None))
 
 
 def _gather_list(values: list[Any], siblings: list[Any], type_: str, found: Nodes) -> None:
@@ -251,3 +251,8 @@ def _of_sibling(step: Level) -> Level:
         return step(inner) if inner else []
 
     return level
+
+
+def _own_type(value: Any) -> str:
+    name = value.get("resourceType")
+    return name if isinstance(name, str) else ""

@@ -33,7 +33,7 @@ def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
             if definition.get("status") == "active":
                 if body is new.body:
                     _check(ctx, definition)
-                types = definition.get("base", [])
+                types = list(dict.fromkeys(definition.get("base", [])))
                 tenants.queue_backfill(ctx.db, ctx.tenant.id, definition["url"], definition["code"], types)
     tenants.raise_registry_version(ctx.db, ctx.tenant.id)
     if not ctx.db.held:

@@ -82,7 +82,12 @@ def fhir(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byt
     if response is None and request is not None:
         response = dispatch.handle(request, slug)
     assert response is not None
-    body = _render(response, request, wanted)
+    try:
+        body = _render(response, request, wanted)
+    except FhirError as error:
+        # The answer holds what XML cannot say (a control character).
+        response = dispatch.error_response(error)
+        body = _render(response, request, wanted)
     headers = [*response.headers.items(), *_CORS, ("X-Request-Id", request_id)]
     if body and environ.get("HTTP_ACCEPT_ENCODING") and len(body) >= _GZIP_FROM:
         body = _compressed(environ["HTTP_ACCEPT_ENCODING"], body, headers)

@@ -97,7 +97,8 @@ class Nothing:
         return "false"
 
     def rows(self, w: Writer) -> str:
-        return "SELECT 0::bigint AS rid WHERE false"
+        # The tenant is a parameter of every statement, so it is used here too.
+        return "SELECT 0::bigint AS rid WHERE $1::integer IS NULL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,11 @@ class _Compiler:
         self._structures = registry.structures
         self._definitions: dict[str, Any] = {
             **PRIMITIVES,
-            _RESOURCE: {"type": "object", "required": ["resourceType"]},
+            _RESOURCE: {
+                "type": "object",
+                "required": ["resourceType"],
+                "properties": {"resourceType": {"type": "string"}},
+            },
         }
 
     def whole(self, resource_type: str) -> dict[str, Any]:
