@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fhir_server.search.tree import PROBE, UNIQUE, Node, Walk, Writer, any_of
+from fhir_server.search.tree import PROBE, UNIQUE, And, Node, Walk, Writer, any_of
 from fhir_server.storage import wire
 
 
@@ -46,13 +46,43 @@ class Keys:
         return f"key = ANY({w.p(wire.bigints(self.keys))}::bigint[])"
 
 
+def tokens(forms: Sequence[tuple[int, int | None]], known: int = PROBE) -> Node:
+    """Any of these token forms, each as its key and that of its bare code (None: it has none, as `system|`).
+
+    The bare codes drive and the exact forms are checked on the row; what has one of the forms has its bare code too.
+    """
+    exact = tuple(dict.fromkeys([key for key, _ in forms]))
+    bare = tuple(dict.fromkeys([key for _, key in forms if key is not None]))
+    if bare == exact:
+        return Keys(exact, True, known)
+    checked = Keys(exact, False)
+    return checked if any(key is None for _, key in forms) else And((Keys(bare, True, known), checked))
+
+
 def either(nodes: Sequence[Node]) -> Node:
     """The OR of nodes; keys become one node, whose index rows are read as one."""
-    keys = [node for node in nodes if isinstance(node, Keys)]
-    if len(keys) < 2 or len(keys) < len(nodes):
+    halves = [_halves(node) for node in nodes]
+    if len(halves) < 2 or None in halves:
         return any_of(nodes)
-    joined = tuple(dict.fromkeys([key for node in keys for key in node.keys]))
-    return Keys(joined, all(node.indexed for node in keys), max(node.known for node in keys))
+    pairs = [pair for pair in halves if pair is not None]
+    exact = _joined([pair[1] for pair in pairs])
+    return exact if all(a is b for a, b in pairs) else And((_joined([pair[0] for pair in pairs]), exact))
+
+
+def _halves(node: Node) -> tuple[Keys, Keys] | None:
+    """The keys that drive and those that are checked, of what `tokens` makes; None for another node."""
+    if isinstance(node, Keys):
+        return node, node
+    if isinstance(node, And) and len(node.of) == 2:
+        first, second = node.of
+        if isinstance(first, Keys) and isinstance(second, Keys):
+            return first, second
+    return None
+
+
+def _joined(nodes: Sequence[Keys]) -> Keys:
+    keys = tuple(dict.fromkeys([key for node in nodes for key in node.keys]))
+    return Keys(keys, all(node.indexed for node in nodes), max(node.known for node in nodes))
 
 
 @dataclass(frozen=True, slots=True)

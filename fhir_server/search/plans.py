@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from fhir_server.storage.session import Row, Session, Statement
 
-_LARGE = 20_000
+_LARGE = 2_000
 _AGAIN_SECONDS = 20.0
 _SIZES = "SELECT min(reltuples)::bigint FROM pg_class WHERE oid IN ('resource'::regclass, 'token'::regclass)"
 

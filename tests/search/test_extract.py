@@ -19,7 +19,7 @@ from fhir_server.core.keys import (
     unit_key,
 )
 from fhir_server.search.extract import IndexRows, extract
-from fhir_server.search.types.composite import date_param, pair_key, string_value
+from fhir_server.search.types.composite import string_value
 
 BASE = "https://salam.example/t/a/fhir"
 INF = float("inf")
@@ -74,15 +74,14 @@ TOKENS = [
         absent=[("status", "|final"), ("status", "preliminary")]),
     Row({"resourceType": "Observation", "code": {"coding": [{"system": "http://loinc.org", "code": "8480-6",
         "display": "Systolic Blood-Pressure"}, {"code": "bp"}], "text": "Tension"}},
-        tokens=[("code", "8480-6"), ("code", "http://loinc.org|8480-6"), ("code", "bp"), ("code", "|bp")],
-        keys=[("code", "http://loinc.org|"), ("code:text", "systolic"), ("code:text", "pressure"),
-              ("code:text", "tension")],
+        tokens=[("code", "8480-6"), ("code", "bp")],
+        keys=[("code", "http://loinc.org|8480-6"), ("code", "|bp"), ("code", "http://loinc.org|"), ("code:text", "systolic"),
+              ("code:text", "pressure"), ("code:text", "tension")],
         absent=[("code", "|8480-6"), ("component-code", "8480-6"), ("combo-code", "8480-6"), ("code", "|")]),
     Row({"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": "12345", "type": {"coding": [
         {"system": "http://v2", "code": "MR"}], "text": "Record number"}}, {"value": "lone"}]},
-        tokens=[("identifier", "12345"), ("identifier", "urn:mrn|12345"), ("identifier:of-type", "http://v2|MR|12345"),
-                ("identifier", "lone"), ("identifier", "|lone")],
-        keys=[("identifier", "urn:mrn|"), ("identifier:text", "record")], absent=[("identifier", "|12345")]),
+        tokens=[("identifier", "12345"), ("identifier:of-type", "http://v2|MR|12345"), ("identifier", "lone")],
+        keys=[("identifier", "urn:mrn|12345"), ("identifier", "|lone"), ("identifier", "urn:mrn|"), ("identifier:text", "record")], absent=[("identifier", "|12345")]),
     Row({"resourceType": "Patient", "telecom": [{"system": "phone", "value": "+212 6", "use": "home"},
         {"system": "email", "value": "a@b.example"}]},
         tokens=[("telecom", "+212 6"), ("phone", "+212 6"), ("email", "a@b.example"), ("telecom", "a@b.example")],
@@ -91,8 +90,9 @@ TOKENS = [
     Row({"resourceType": "Patient", "deceasedDateTime": "2020-01-01"}, tokens=[("deceased", "true")]),
     Row({"resourceType": "Patient", "meta": {"tag": [{"system": "urn:t", "code": "a"}], "profile": ["http://p"],
         "security": [{"code": "R"}], "source": "http://s"}},
-        tokens=[("_tag", "urn:t|a"), ("_profile", "http://p"), ("_security", "R"), ("_source", "http://s")]),
-    Row({"resourceType": "Encounter", "class": {"system": "urn:act", "code": "AMB"}}, tokens=[("class", "urn:act|AMB")]),
+        tokens=[("_tag", "a"), ("_profile", "http://p"), ("_security", "R"), ("_source", "http://s")]),
+    Row({"resourceType": "Encounter", "class": {"system": "urn:act", "code": "AMB"}}, tokens=[("class", "AMB")],
+        keys=[("class", "urn:act|AMB")]),
     Row({"resourceType": "ValueSet", "url": "http://e/vs", "version": "1.0"}, tokens=[("url", "http://e/vs"),
         ("version", "1.0")], strings=[("url", "http://e/vs")]),
     Row({"resourceType": "Group", "characteristic": [{"code": {"coding": [{"code": "g"}]}, "valueBoolean": False}]},

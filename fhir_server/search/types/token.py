@@ -9,7 +9,7 @@ from fhir_server.core.keys import token_key
 from fhir_server.search.asked import Asked, Asker, Term
 from fhir_server.search.elements import single_valued, targets_of
 from fhir_server.search.escape import split, unescape
-from fhir_server.search.leaves import Keys, either
+from fhir_server.search.leaves import Keys, either, tokens
 from fhir_server.search.text import words
 from fhir_server.search.tree import PROBE, UNIQUE, Node, Not, Nothing, all_of, any_of
 from fhir_server.terminology import closure
@@ -69,10 +69,12 @@ def _matcher(asked: Asked) -> Term:
     few = {t.element.type for t in targets_of(asked.registry, asked.param)} & _FEW != set()
 
     def match(values: Sequence[str], asker: Asker) -> Node:
-        found = [form for value in values for form in forms(asked, value)]
-        keys = tuple([token_key(resource_type, code, form) for form in found])
-        indexed = not any(form.endswith("|") for form in found)
-        return Keys(keys, indexed, UNIQUE if few else PROBE)
+        found: list[tuple[int, int | None]] = []
+        for value in values:
+            bare = unescape(split(value, "|")[-1])
+            key = token_key(resource_type, code, bare) if bare else None
+            found.extend([(token_key(resource_type, code, form), key) for form in forms(asked, value)])
+        return tokens(found, UNIQUE if few else PROBE)
 
     return match
 
@@ -135,8 +137,9 @@ def _of_type(asked: Asked, values: Sequence[str]) -> Node:
 def _coded(asked: Asked, codes: set[tuple[str, str]] | frozenset[tuple[str, str]]) -> Node:
     resource_type, code = asked.resource_type, asked.param.code
     bare = any(t.element.type == "code" for t in targets_of(asked.registry, asked.param))
-    wanted = [f"{s}|{c}" for s, c in sorted(codes)] + ([c for _, c in sorted(codes)] if bare else [])
-    return Keys(tuple(dict.fromkeys(token_key(resource_type, code, form) for form in wanted))) if wanted else Nothing()
+    wanted = [(f"{s}|{c}", c) for s, c in sorted(codes)] + ([(c, c) for _, c in sorted(codes)] if bare else [])
+    keys = [(token_key(resource_type, code, form), token_key(resource_type, code, code_)) for form, code_ in wanted]
+    return tokens(keys) if keys else Nothing()
 
 
 def _in(asked: Asked) -> Term:

@@ -1,7 +1,7 @@
 """Token parameters: codings, identifiers, contact points and plain codes as keys.
 
 https://hl7.org/fhir/R4/search.html#token. Codes recur and are remembered; identifiers and contact points belong to
-one patient and are not.
+one patient and are not. Only the bare code has a row in `token`: a system with it is checked on the resource's row.
 """
 
 from collections.abc import Sequence
@@ -79,8 +79,11 @@ def _coding_keys(leaves: Sequence[Leaf]) -> Memo[tuple[str | None, str | None], 
 
     def make(coding: tuple[str | None, str | None]) -> tuple[_Keys, _Keys]:
         system, code = coding
-        tokens = tuple(token_key(kind, param, form) for kind, param in params for form in _forms(system, code))
-        return tokens, tuple(token_key(kind, param, f"{system}|") for kind, param in params if system)
+        tokens = tuple(token_key(kind, param, code) for kind, param in params) if code else ()
+        further = [f"{system or ''}|{code}"] if code else []
+        if system:
+            further.append(f"{system}|")
+        return tokens, tuple(token_key(kind, param, form) for kind, param in params for form in further)
 
     return Memo(make)
 
@@ -125,7 +128,7 @@ def _identifier(leaves: Sequence[Leaf]) -> Emit:
                 rows.keys.append(token_key(resource_type, code, f"{system}|"))
             if text:
                 rows.tokens.append(key64(prefix + text))
-                rows.tokens.append(key64(f"{prefix}{system or ''}|{text}"))
+                rows.keys.append(key64(f"{prefix}{system or ''}|{text}"))
                 for coding in (kind or {}).get("coding", ()):
                     if coding and "code" in coding:
                         rows.tokens.append(key64(f"{of_type}{coding.get('system', '')}|{coding['code']}|{text}"))
