@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,14 +62,14 @@ class Storm:
         return patient(id_, id=id_, meta={"tag": [{"code": self.tag}]}, **more)
 
     def _write(self, note: Notes) -> None:
-        http, kind = Http(self.base, self.token), 0
-        while not self._stop.is_set():
-            kind = (kind + 1) % 3
-            try:
-                (self._create, self._count, self._pair)[kind](http, note)
-            except LOST:
-                time.sleep(0.05)
-        http.close()
+        kind = 0
+        with closing(Http(self.base, self.token)) as http:
+            while not self._stop.is_set():
+                kind = (kind + 1) % 3
+                try:
+                    (self._create, self._count, self._pair)[kind](http, note)
+                except LOST:
+                    time.sleep(0.05)
 
     def _create(self, http: Http, note: Notes) -> None:
         id_ = f"s{mark()}"
@@ -106,7 +107,11 @@ class Storm:
 
 def check(storm: Storm) -> None:
     """Everything acknowledged is there, with its version; everything else is whole or absent; search agrees."""
-    http = Http(storm.base, storm.token)
+    with closing(Http(storm.base, storm.token)) as http:
+        _check(storm, http)
+
+
+def _check(storm: Storm, http: Http) -> None:
     present: set[str] = set()
     for note in storm.notes:
         assert set(note.refused) <= {409, 429, 503}, note.refused
@@ -123,7 +128,6 @@ def check(storm: Storm) -> None:
             present |= {one, two} if there[0] else set()
         present |= _check_counter(http, note)
     assert _found(http, storm.tag) == present, "search and read disagree"
-    http.close()
 
 
 def _whole(http: Http, id_: str) -> bool:

@@ -34,6 +34,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
+        self.killed: list[int] = []
 
     @property
     def base(self) -> str:
@@ -94,6 +95,7 @@ class Server:
         assert pids
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
+        self.killed = pids
 
 
 def _descendants(root: int) -> list[int]:
@@ -135,11 +137,15 @@ def token(server: Server) -> str:
 
 
 def one_worker(server: Server) -> None:
-    server.kill(server.pids("fhir_server.app:app")[-1:])
+    parent, *workers = server.pids("fhir_server.app:app")
+    server.kill(workers[-1:])
+    assert _command(parent), "only the worker is gone"
 
 
 def whole_web_server(server: Server) -> None:
-    server.kill(server.pids("fhir_server.app:app"))
+    pids = server.pids("fhir_server.app:app")
+    assert len(pids) > 2, "a parent and its workers"
+    server.kill(pids)
 
 
 def postmaster(server: Server) -> None:
@@ -168,6 +174,8 @@ def test_no_acknowledged_write_is_lost(server: Server, token: str, strike: Calla
     finally:
         storm.stop()
     server.wait_ready(SECONDS)
+    assert server.process is not None
+    assert not set(server.killed) & {server.process.pid, *_descendants(server.process.pid)}
     check(storm)
 
 
