@@ -1,7 +1,9 @@
 """One log line and two metrics per request. Neither holds patient data: no path below the type, no parameter values."""
 
 import logging
+import os
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +35,27 @@ class _JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+class _RequestLine:
+    """The line of each request, past structlog: its chain of processors costs 15 µs, a tenth of a read."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._encode = msgspec.json.Encoder().encode
+        self._second = 0
+        self._stamp = ""
+
+    def write(self, line: dict[str, Any]) -> None:
+        """One write of one whole line, so that lines of several processes do not mix."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+        line["timestamp"] = self._stamp
+        os.write(2, self._encode(line) + b"\n")
+
+
+_line = _RequestLine()
+
+
 def configure(level: str = "INFO") -> None:
     """JSON lines on standard error, for structlog and for the standard library's loggers alike."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
@@ -52,6 +75,7 @@ def configure(level: str = "INFO") -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter())
+    _line.wanted = number <= logging.INFO
     logging.basicConfig(level=number, handlers=[handler])
 
 
@@ -64,12 +88,16 @@ def observe(tenant: str, request_id: str, method: str, status: int, seconds: flo
         _histograms.setdefault(name, _SECONDS.labels(name))
     counter.inc()
     _histograms[name].observe(seconds)
-    _log.info(
-        "request",
-        tenant=tenant,
-        request_id=request_id,
-        method=name,
-        status=status,
-        ms=round(seconds * 1000, 2),
-        db_ms=round(database * 1000, 2),
-    )
+    if _line.wanted:
+        _line.write(
+            {
+                "tenant": tenant,
+                "request_id": request_id,
+                "method": name,
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+                "db_ms": round(database * 1000, 2),
+                "event": "request",
+                "level": "info",
+            }
+        )

@@ -1,7 +1,7 @@
 """Parameters that only gather or join what other parameters of the type already index.
 
-Observation's `combo-*` parameters are `code` with `component-code` and so on; Patient's `phonetic` is `name` again. They
-get no index rows of their own: a search on one is a search on its parts. A composite whose element is the resource
+Observation's `combo-*` parameters are `code` with `component-code` and so on; Patient's `phonetic` is `name` again.
+They get no index rows of their own: a search on one is a search on its parts. A composite whose element is the resource
 itself (`code-value-quantity`) is both of its components together; only one inside a repeating element needs rows of
 pairs. Found by comparing expressions, so that it holds for whatever the definitions say.
 https://hl7.org/fhir/R4/observation.html#search
@@ -40,7 +40,7 @@ def _conjuncts(param: SearchParam, params: Mapping[str, SearchParam]) -> tuple[s
 
 
 def _of_one_element(param: SearchParam) -> bool:
-    """Whether the parameter reads an element of the resource itself, in whatever types it has, and nothing inside it."""
+    """Whether the parameter reads an element of the resource itself, in whatever types it has, nothing inside it."""
     return all(_ELEMENT.fullmatch(operand) for operand in _operands(param))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from fhir_server.conformance.compartments import Compartments, load_compartments
 from fhir_server.conformance.definitions import read_definitions
+from fhir_server.conformance.derived import with_derived
 from fhir_server.conformance.operations import Operation, index_operations, load_operation
 from fhir_server.conformance.search_parameters import (
     SearchDefinition,
@@ -15,7 +16,6 @@ from fhir_server.conformance.search_parameters import (
     tenant_search_definition,
 )
 from fhir_server.conformance.structures import Structure, load_structures
-from fhir_server.conformance.derived import with_derived
 from fhir_server.conformance.value_sets import Codes, Expander
 
 

@@ -37,8 +37,8 @@ class SearchParam:
     type: number, date, string, token, reference, composite, quantity, uri or special. expression: FHIRPath, only the
     operands that apply to `resource_type`. targets: reference target types, () = any. components: for a composite, the
     component's parameter and its expression relative to an element that `expression` selects. parts: codes of the
-    type's parameters whose index rows together are this one's; () = it has rows of its own. conjuncts: for a composite of
-    the resource as a whole, the codes of its components, which then hold of the same element by themselves.
+    type's parameters whose index rows together are this one's; () = it has rows of its own. conjuncts: for a composite
+    of the resource as a whole, the codes of its components, which then hold of the same element by themselves.
     """
 
     code: str

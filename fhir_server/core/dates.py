@@ -18,7 +18,7 @@ _MINUTE_US = 60_000_000
 _FRACTION_US = (1_000_000, 100_000, 10_000, 1_000, 100, 10, 1)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1970, 1, 1)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (wall clocks without a zone are compared with it)
 
 _DATE = re.compile(r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01]))?)?\Z").match
 _DATE_TIME = re.compile(

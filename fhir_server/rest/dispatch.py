@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from fhir_server.core.context import Context, Principal
-from fhir_server.core.errors import FhirError, Invalid, Issue, Unavailable, outcome
+from fhir_server.core.errors import FhirError, Invalid, Issue, NotSupported, Unavailable, outcome
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.worlds import World, refresh, world
@@ -30,6 +30,8 @@ _local = threading.local()
 _ATTEMPTS = 5
 _OPEN = ("capabilities",)
 _READING = ("GET", "HEAD")
+_WITHOUT_QUERY = frozenset({"read", "vread", "create", "update", "patch", "delete", "bundle"})
+_SHAPING = ("_format", "_pretty", "_summary", "_elements")
 ANONYMOUS = Principal("anonymous", Scopes("", ()), None)
 
 
@@ -133,7 +135,16 @@ def perform(ctx: Context, request: FhirRequest, where: Route) -> FhirResponse:
     """Run one interaction in the context's transaction."""
     if where.interaction == "bundle":
         return bundles.process(ctx, request, lambda inner: perform(ctx, inner, _inner_route(ctx, inner)))
+    if request.query and where.interaction in _WITHOUT_QUERY and not ctx.lenient:
+        _check_query(request)
     return HANDLERS[where.interaction](ctx, request, where)
+
+
+def _check_query(request: FhirRequest) -> None:
+    for name, _ in request.query:
+        if name not in _SHAPING:
+            hint = " For a conditional create, send the condition as If-None-Exist." if request.method == "POST" else ""
+            raise NotSupported(f"This interaction takes no parameter {name!r}.{hint}", expression=f"http.{name}")
 
 
 def _inner_route(ctx: Context, request: FhirRequest) -> Route:

@@ -1,6 +1,7 @@
 """Answers of writing and reading interactions: status, ETag, Location, what `Prefer: return` asks for."""
 
 from email.utils import formatdate
+from functools import lru_cache
 
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Issue, outcome
@@ -22,11 +23,16 @@ def preference(request: FhirRequest, name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
+
+
 def version_headers(version: Version | NewVersion) -> dict[str, str]:
     """ETag and Last-Modified of a version."""
     return {
         "ETag": f'W/"{version.version}"',
-        "Last-Modified": formatdate(version.last_updated // 1_000_000, usegmt=True),
+        "Last-Modified": _http_date(version.last_updated // 1_000_000),
     }
 
 

@@ -38,8 +38,8 @@ def from_xml(body: bytes, registry: Registry) -> dict[str, Any]:
     try:
         reader.parser.Parse(body, True)
     except expat.ExpatError as error:
-        where = f"line {error.lineno}, column {error.offset}"
-        raise Invalid(f"The body is not well-formed XML ({expat.ErrorString(error.code)}, {where}).", code="structure")
+        where = f"{expat.ErrorString(error.code)}, line {error.lineno}, column {error.offset}"
+        raise Invalid(f"The body is not well-formed XML ({where}).", code="structure") from None
     return reader.result
 
 

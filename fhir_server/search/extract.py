@@ -71,7 +71,8 @@ def primary_date(resource_type: str) -> str | None:
 
 
 def _plan(registry: Registry, resource_type: str) -> _Extract:
-    params = tuple([param for param in registry.search_params(resource_type).values() if not param.parts and not param.conjuncts])
+    every = registry.search_params(resource_type).values()
+    params = tuple([param for param in every if not param.parts and not param.conjuncts])
     found = _by_params.get((resource_type, params))
     if found is None:
         if len(_by_params) >= _MOST_PLANS:

@@ -30,13 +30,14 @@ class IndexTable:
         same = " AND ".join(f"t.{name} = o.{name}" for name, _, _ in self.columns)
         return f"DELETE FROM {self.name} t USING {self._unnest('o')} WHERE t.tenant_id = $1 AND {same}"
 
-    def insert(self) -> str:
-        """The statement that puts rows in."""
+    def insert(self, *, fresh: bool = False) -> str:
+        """The statement that puts rows in. `fresh`: of new resources only, so none can be there already (looking for a
+        conflict is a quarter of an insert)."""
         names = ", ".join(name for name, _, _ in self.columns)
         extra, value = (", long", f", hi - lo > interval '{_DAY_US} us'") if self.name == "date" else ("", "")
         return (
             f"INSERT INTO {self.name} (tenant_id, {names}{extra}) SELECT $1, {names}{value}"
-            f" FROM {self._unnest('n')} ON CONFLICT DO NOTHING"
+            f" FROM {self._unnest('n')}{'' if fresh else ' ON CONFLICT DO NOTHING'}"
         )
 
     def _unnest(self, alias: str) -> str:
@@ -81,12 +82,13 @@ TABLES = (
         lambda index, ts, rid: [(param, unit, lo, hi, rid) for param, unit, lo, hi in index.quantities],
     ),
 )
-_SQL = {table.name: (table.delete(), table.insert()) for table in TABLES}
+_SQL = {table.name: (table.delete(), table.insert(), table.insert(fresh=True)) for table in TABLES}
 
 
 def index_statements(tenant_id: int, news: Sequence[NewVersion]) -> list[Statement]:
     """The statements that bring the index tables from the old versions' rows to the new ones'."""
     statements: list[Statement] = []
+    fresh = all(new.old is None for new in news)
     for table in TABLES:
         gone: Rows = set()
         come: Rows = set()
@@ -97,9 +99,9 @@ def index_statements(tenant_id: int, news: Sequence[NewVersion]) -> list[Stateme
                 gone |= before - rows
                 rows -= before
             come |= rows
-        delete, insert = _SQL[table.name]
+        delete, insert, insert_fresh = _SQL[table.name]
         if gone:
             statements.append((delete, table.pack(tenant_id, gone)))
         if come:
-            statements.append((insert, table.pack(tenant_id, come)))
+            statements.append((insert_fresh if fresh else insert, table.pack(tenant_id, come)))
     return statements

@@ -5,6 +5,7 @@ Index rows of a resource are sets of tuples as the tables' key columns have them
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
 from fhir_server.core.keys import type_key
 from fhir_server.storage import wire
 from fhir_server.storage.index_rows import TABLES, Rows
@@ -95,7 +96,9 @@ _BATCH = (
     f"SELECT {_HEAD} FROM resource WHERE tenant_id = $1 AND rid > $2 AND ($3::smallint IS NULL OR type_id = $3)"
     " ORDER BY rid LIMIT $4"
 )
-_SAMPLE = f"SELECT {_HEAD} FROM resource WHERE tenant_id = $1 AND self_key >= $2 ORDER BY self_key, type_id, id LIMIT $3"
+_SAMPLE = (
+    f"SELECT {_HEAD} FROM resource WHERE tenant_id = $1 AND self_key >= $2 ORDER BY self_key, type_id, id LIMIT $3"
+)
 _SOME = f"SELECT {_HEAD} FROM resource WHERE tenant_id = $1 AND rid = ANY($2::bigint[]) ORDER BY rid"
 _LOCKED = " FOR NO KEY UPDATE"
 

@@ -40,7 +40,7 @@ _LOCK = (
 
 
 def lock(db: Session, tenant_id: int, names: Iterable[tuple[str, str]]) -> dict[tuple[int, str], Version]:
-    """Lock the heads of these (type, id) for writing, in rid order; keyed by (type_id, id). Absent ones are left out."""
+    """Lock the heads of these (type, id) for writing, in rid order; keyed by (type_id, id); absent ones left out."""
     wanted = wire.bigints([self_key(*name) for name in names])
     heads = [version_of(row) for row in db.run([(_LOCK, (tenant_id, wanted))])[0]]
     return {(head.type_id, head.id): head for head in heads}

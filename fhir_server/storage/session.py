@@ -32,6 +32,7 @@ _SET_UP = (
     " SET statement_timeout = {timeout_ms}; SET idle_in_transaction_session_timeout = {timeout_ms}"
 )
 _CUSTOM = "SET LOCAL plan_cache_mode = force_custom_plan"
+_NONE: tuple[list[bytes | None], list[int]] = ([], [])
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -182,7 +183,7 @@ class Session:
         """Send the statements; for each result to come, whether it is a statement's (or that of preparing one)."""
         expected: list[bool] = []
         for sql, params in statements:
-            values, formats = wire.encode(params)
+            values, formats = wire.encode(params) if params else _NONE
             name = self._prepared.get(sql)
             if name is None and values and len(self._prepared) < _MAX_PREPARED:
                 name = self._prepared[sql] = b"s%d" % len(self._prepared)

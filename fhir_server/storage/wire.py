@@ -6,7 +6,7 @@ https://www.postgresql.org/docs/18/protocol-message-formats.html
 
 import struct
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from functools import lru_cache
 
 _EPOCH_2000_US = 946_684_800_000_000
 _HEADER = struct.Struct(">iiIii")
@@ -20,11 +20,17 @@ class Binary(bytes):
 Param = int | float | str | bytes | bool | None
 
 
+@lru_cache(maxsize=1024)
+def _packer(code: str, count: int) -> struct.Struct:
+    return struct.Struct(f"{_HEADER.format}{('i' + code) * count}")
+
+
 def _fixed(oid: int, width: int, code: str, values: Sequence[int] | Sequence[float]) -> Binary:
     count = len(values)
-    header = _HEADER.pack(1, 0, oid, count, 1)
-    body = struct.pack(f">{('i' + code) * count}", *chain.from_iterable(zip(repeat(width, count), values, strict=True)))
-    return Binary(header + body)
+    packer = _packer(code, count)
+    flat: list[int | float] = [width] * (2 * count)
+    flat[1::2] = values
+    return Binary(packer.pack(1, 0, oid, count, 1, *flat))
 
 
 def bigints(values: Sequence[int]) -> Binary:
@@ -82,17 +88,15 @@ def encode(values: Sequence[Param]) -> tuple[list[bytes | None], list[int]]:
     out: list[bytes | None] = []
     formats: list[int] = []
     for value in values:
-        binary = 0
-        if value is None:
-            out.append(None)
-        elif isinstance(value, Binary):
+        formats.append(0)
+        if isinstance(value, str):
+            out.append(value.encode())
+        elif value is None or isinstance(value, bytes):
             out.append(value)
-            binary = 1
-        elif isinstance(value, bytes):
-            out.append(value)
+            if isinstance(value, Binary):
+                formats[-1] = 1
         elif isinstance(value, bool):
             out.append(b"t" if value else b"f")
         else:
             out.append(str(value).encode())
-        formats.append(binary)
     return out, formats

@@ -66,35 +66,60 @@ class _Validator:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._schemas: dict[str, jsonschema_rs.Draft202012Validator] = {}
+        self._holding: dict[str, frozenset[str]] = {}
+        self._shapes = Plans(registry, (), self._nested_shape)
         self._plans = Plans(registry, RULES, self._nested)
         self._remarks = Plans(registry, REMARKS, self._nested_remarks)
 
     def issues(self, resource: dict[str, Any], remarks: bool = False) -> list[Issue]:
         found: list[Issue] = []
-        self._resource(resource, (None, resource["resourceType"], None), resource, found)
+        path: Path = (None, resource["resourceType"], None)
+        # The rules rely on the shape, so a resource that has another is not looked at further.
+        self._shape(resource, path, found)
+        if not found:
+            self._resource(resource, path, resource, found)
         if remarks and all(issue.code == "invariant" for issue in found):
             walk = Walk(resource, resource, found)
-            path: Path = (None, resource["resourceType"], None)
             self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, walk)
         return found
 
-    def _resource(self, resource: dict[str, Any], path: Path, root: dict[str, Any], found: list[Issue]) -> None:
+    def _shape(self, resource: dict[str, Any], path: Path, found: list[Issue]) -> None:
         resource_type: str = resource["resourceType"]
         schema = self._schemas.get(resource_type)
         if schema is None:
             schema = self._schemas[resource_type] = validator(self._registry, resource_type)
-        if schema.is_valid(resource):
-            self._plans.walk(self._plans.plan(resource_type), resource, path, Walk(resource, root, found))
-            return
-        # The rules rely on the shape, so a resource that has another is not looked at further.
-        errors = schema.iter_errors(resource)
-        found.extend(schema_issues(self._registry, resource_type, errors, expression(path)))
+        if not schema.is_valid(resource):
+            errors = schema.iter_errors(resource)
+            found.extend(schema_issues(self._registry, resource_type, errors, expression(path)))
+        elif not self._holders(resource_type).isdisjoint(resource):
+            self._shapes.walk(self._shapes.plan(resource_type), resource, path, Walk(resource, resource, found))
+
+    def _holders(self, resource_type: str) -> frozenset[str]:
+        """The properties of a type in which other resources can stand, at any depth."""
+        found = self._holding.get(resource_type)
+        if found is None:
+            elements = self._registry.structures[resource_type].elements.values()
+            found = self._holding[resource_type] = frozenset(e.name for e in elements if self._holds(e.type, set()))
+        return found
+
+    def _holds(self, type_: str, seen: set[str]) -> bool:
+        structure = self._registry.structures[type_]
+        if structure.kind == "resource" or type_ in seen:
+            return structure.kind == "resource"
+        seen.add(type_)
+        return any(self._holds(element.type, seen) for element in structure.elements.values())
+
+    def _resource(self, resource: dict[str, Any], path: Path, root: dict[str, Any], found: list[Issue]) -> None:
+        plan = self._plans.plan(resource["resourceType"])
+        self._plans.walk(plan, resource, path, Walk(resource, root, found))
+
+    def _nested_shape(self, resource: Any, path: Path, walk: Walk) -> None:
+        if resource["resourceType"] in self._registry.type_ids:
+            self._shape(resource, path, walk.issues)
+        else:
+            walk.fail((path, "resourceType", None), "value", "This is not a resource type of FHIR R4.")
 
     def _nested(self, resource: Any, path: Path, walk: Walk) -> None:
-        resource_type = resource["resourceType"]
-        if resource_type not in self._registry.type_ids:
-            walk.fail((path, "resourceType", None), "value", "This is not a resource type of FHIR R4.")
-            return
         contained = path[1] == "contained"
         if contained and "id" not in resource:
             walk.fail((path, "id", None), "required", "A contained resource needs an 'id' to be referred to.")
