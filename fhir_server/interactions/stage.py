@@ -35,7 +35,7 @@ def stage(
     `before` is the content of `head`, None when that is a deletion.
     """
     resource_type = resource["resourceType"]
-    seq = clock.tick(head.seq if head else 0)
+    seq = _next_seq(head) if head else clock.tick()
     last_updated = clock.micros(seq) // 1000 * 1000
     version = head.version + 1 if head else 1
     rid = head.rid if head else seq
@@ -61,7 +61,7 @@ def stage(
 
 def stage_deletion(ctx: Context, head: Version) -> NewVersion:
     """The version that says: deleted. It has no body and no index rows."""
-    seq = clock.tick(head.seq)
+    seq = _next_seq(head)
     resource_type = ctx.registry.type_names[head.type_id]
     return NewVersion(
         type_id=head.type_id,
@@ -79,6 +79,11 @@ def stage_deletion(ctx: Context, head: Version) -> NewVersion:
         old=head,
         old_index=extract(ctx.registry, decode(head.body), ctx.base),
     )
+
+
+def _next_seq(head: Version) -> int:
+    # lastUpdated is shown in milliseconds and must grow from version to version.
+    return clock.tick(max(head.seq, clock.first_seq(head.last_updated + 1000)))
 
 
 def with_meta(resource: dict[str, Any], resource_id: str, version: int, last_updated: int) -> dict[str, Any]:

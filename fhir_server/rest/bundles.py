@@ -26,6 +26,8 @@ def process(ctx: Context, request: FhirRequest, perform: Perform) -> FhirRespons
     if resource["type"] == "transaction":
         responses = transact(ctx, entries, perform)
     else:
+        # Entries are refused one by one, so what this process remembers of the definitions is checked first.
+        ctx.db.verify()
         responses = [_alone(ctx, entry, perform) for entry in entries]
     return FhirResponse(200, bundle(f"{resource['type']}-response", responses))
 

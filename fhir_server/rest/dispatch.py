@@ -78,7 +78,7 @@ def _answer(
     place = world(db, slug)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _once(db, place, request, principal, before_commit)
+            return _verified(db, place, request, principal, before_commit)
         except DefinitionsChanged:
             db.rollback()
             place = refresh(db, slug)
@@ -95,6 +95,22 @@ def _answer(
     raise Unavailable("The definitions of this tenant change too fast. Try again.", headers={"Retry-After": "1"})
 
 
+def _verified(
+    db: Session, place: World, request: FhirRequest, principal: Principal | None, before_commit: Also | None
+) -> FhirResponse:
+    """One attempt. An answer that took no statement rests on what this process remembers of tenant, token and
+    definitions, so that is checked before the answer is given."""
+    try:
+        response = _once(db, place, request, principal, before_commit)
+        db.verify()
+        return response
+    except (ConnectionLost, UniqueViolation, SerializationFailure):
+        raise
+    except FhirError:
+        db.verify()
+        raise
+
+
 def _once(
     db: Session,
     place: World,
@@ -102,11 +118,9 @@ def _once(
     principal: Principal | None,
     before_commit: Also | None,
 ) -> FhirResponse:
+    db.enter(place.tenant.id, None, place.version)
     where = route(place.registry, request.method, request.path)
     if where.interaction in _OPEN:
-        db.enter(place.tenant.id, None, place.version)
-        # No statement follows, so ask here whether the tenant is active and this picture of its definitions is right.
-        db.run([], final=True)
         who = principal or ANONYMOUS
     else:
         who = principal or authenticate(db, place.tenant.id, place.version, request.header("authorization"))

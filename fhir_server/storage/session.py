@@ -47,6 +47,7 @@ class Session:
         self._prepared: dict[str, bytes] = {}
         self._enter: tuple[int, bytes | None, int] | None = None
         self._writing = False
+        self._verified = False
         self._open = False
         self._custom = False
         self._held = 0
@@ -66,6 +67,7 @@ class Session:
             self.rollback()
         self._enter = (tenant_id, token_hash, registry_version)
         self._writing = writing
+        self._verified = False
         self._held = 0
         self.seconds = 0.0
 
@@ -92,12 +94,18 @@ class Session:
         before, after = self._frame(final and not self._held, custom)
         rows = self._send([*before, *statements, *after])
         self._open = not after
+        self._verified = True
         return rows[len(before) : len(before) + len(statements)]
 
     def plain(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run statements outside any tenant, in a transaction of their own: directory of tenants, sequences, health."""
         self.rollback()
         return self._send(statements)
+
+    def verify(self) -> None:
+        """Check tenant, token and definitions if no statement has done so since `enter`."""
+        if not self._verified:
+            self.run([], final=True)
 
     def commit(self) -> None:
         """Make the work durable. Nothing happens when no statement ran since `enter` or the last commit."""
