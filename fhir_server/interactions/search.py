@@ -19,6 +19,7 @@ from fhir_server.search.elements import single_valued
 from fhir_server.search.extract import primary_date
 from fhir_server.search.fetch import Search
 from fhir_server.search.leaves import Keys
+from fhir_server.search.page import Position
 from fhir_server.search.query import Limits, Query, conditions, parse
 from fhir_server.search.sort import Column
 from fhir_server.search.tree import UNIQUE
@@ -173,18 +174,34 @@ def _page(ctx: Context, asker: Asker, what: Search, query: Query, url: str) -> S
     )
     page, more = rows[: query.count], len(rows) > query.count
     total = known.total if known else _total(ctx, what, plan, query, counted, None if more else len(page))
-    links = [link("self", _url(url, query.kept))]
-    if known:
-        links.append(link("first", _url(url, query.kept)))
-    if more:
-        newest = known.newest if known else clock.tick()
-        text = cursor.write(ctx.cursor_key, scope, cursor.Progress(fetch.position(page[-1]), newest, total))
-        links.append(link("next", _url(url, [*query.kept, ("_cursor", text)])))
+    here = known or cursor.Progress(None, clock.tick(), total)
+    links = _links(ctx, scope, query, url, here, fetch.position(page[-1]) if more else None)
     included, cut = _included(ctx, asker, query, page)
     entries = _entries(ctx, query, page, included)
     if cut:
         query.dropped.append(_cut_note())
     return SearchResult(bundle("searchset", entries + _notes(query), links=links, total=total), len(page), total)
+
+
+def _links(
+    ctx: Context, scope: str, query: Query, url: str, here: cursor.Progress, end: Position | None
+) -> list[dict[str, str]]:
+    """self, and as far as there are such pages first, previous and next. `end`: where the page ends, if more follow."""
+
+    def to(relation: str, place: cursor.Progress) -> dict[str, str]:
+        if place.after is None:
+            return link(relation, _url(url, query.kept))
+        return link(relation, _url(url, [*query.kept, ("_cursor", cursor.write(ctx.cursor_key, scope, place))]))
+
+    links = [to("self", here)]
+    if here.after is not None:
+        links.append(link("first", _url(url, query.kept)))
+    previous = here.back()
+    if previous is not None:
+        links.append(to("previous", previous))
+    if end is not None:
+        links.append(to("next", here.onward(end)))
+    return links
 
 
 def _visible(ctx: Context, asker: Asker, query: Query) -> str:

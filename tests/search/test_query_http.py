@@ -83,3 +83,30 @@ def test_explain_is_for_operators(client: "Client", tenant: Any) -> None:
     """_explain shows the plan to an operator and is forbidden to others."""
     assert b"Index" in client.get("Patient?family=unal&_explain=true").body
     assert tenant.client("system/*.rs").get("Patient?family=unal&_explain=true").status == 403
+
+
+def test_previous_links_lead_back_page_by_page(client: "Client") -> None:
+    tag = "http://pages.example|back"
+    for number in range(9):
+        client.create({"resourceType": "Basic", "code": {"text": str(number)}, "meta": {"tag": [
+            {"system": "http://pages.example", "code": "back"}]}})  # fmt: skip
+    bundles = [client.get(f"Basic?_tag={tag}&_count=2&_sort=_lastUpdated").json]
+    while (onward := _link(bundles[-1], "next")) is not None:
+        bundles.append(client.get(onward).json)
+    pages = [_ids(bundle) for bundle in bundles]
+    assert [len(page) for page in pages] == [2, 2, 2, 2, 1]
+    assert _ids(client.get(_link(bundles[3], "self") or "").json) == pages[3]
+    here, back = bundles[-1], [pages[-1]]
+    while (behind := _link(here, "previous")) is not None:
+        here = client.get(behind).json
+        back.append(_ids(here))
+    assert back == pages[::-1]
+    assert _link(bundles[0], "previous") is None
+
+
+def _link(bundle: Any, relation: str) -> str | None:
+    return next((link["url"] for link in bundle["link"] if link["relation"] == relation), None)
+
+
+def _ids(bundle: Any) -> list[str]:
+    return [entry["resource"]["id"] for entry in bundle.get("entry", ())]

@@ -74,4 +74,4 @@ def test_below_a_folder_that_the_account_cannot_enter_the_cluster_lies_elsewhere
 @pytest.mark.skipif(os.getuid() == 0, reason="root may enter everywhere")
 def test_somebody_elses_folder_is_refused_with_advice() -> None:
     with pytest.raises(CannotStart, match="--data"):
-        prepare(Path("/root/salam"))
+        prepare(Path("/proc/1/salam"))
