@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fhir_server.search.leaves import Keys, Refers
 from fhir_server.search.links import Chain
+from fhir_server.search.ranges import DateIs, StringIs
 from fhir_server.search.tree import PROBE, SCAN, SURE, UNIQUE, Node, Timed, Writer
 from fhir_server.storage.session import Row, Statement
 
@@ -58,7 +59,9 @@ def surely(nodes: Sequence[Node], by_time: bool) -> Node | None:
     if not able:
         return None
     if able[0].rank in (UNIQUE, SURE):
-        return able[0]
+        # A day, of birth mostly, divides people finer than the beginning of a name.
+        days = [n for n in able if isinstance(n, DateIs) and n.is_day()] if isinstance(able[0], StringIs) else []
+        return days[0] if days else able[0]
     if len(able) == 1 and by_time and isinstance(able[0], TIMED):
         return able[0]
     return None

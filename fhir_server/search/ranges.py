@@ -95,6 +95,10 @@ class DateIs:
             return self.until.upper()
         return {"eq": self.b, "le": self.b, "ap": self.b, "lt": self.a, "eb": self.a}.get(self.op)
 
+    def is_day(self) -> bool:
+        """Equal to a day or less."""
+        return self.op == "eq" and self.b - self.a <= DAY_US
+
     def lower(self) -> tuple[int, bool] | None:
         """A resource that matches starts at or after this, less a day, unless (True) its row is long."""
         if self.op in ("eq", "sa"):
