@@ -18,13 +18,19 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as hypothesis
 
 from fhir_server.settings import ROOT, settings
 from fhir_server.supervisor import instance, layout, postgres, programs, valkey
-from fhir_server.supervisor.process import Child
+from fhir_server.supervisor.process import Child, die_with_parent
 
 if TYPE_CHECKING:
     from tests.client import Client
+
+# The same examples in every run, so that a change is judged by what it changes; HYPOTHESIS_SEARCH=1 looks for new ones.
+hypothesis.register_profile("same", derandomize=True, deadline=None)
+hypothesis.register_profile("search", deadline=None)
+hypothesis.load_profile("search" if os.environ.get("HYPOTHESIS_SEARCH") else "same")
 
 TEMPLATE = "fhir_template"
 _FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 256MB\nmax_wal_size = 1GB\n"
@@ -131,7 +137,12 @@ def live_server() -> Iterator[str]:
     environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
     with open(log, "wb") as file:
         web = subprocess.Popen(
-            programs.web_command(), stdout=file, stderr=file, env=environment, start_new_session=True
+            programs.web_command(),
+            stdout=file,
+            stderr=file,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
     url = f"http://127.0.0.1:{settings.port}"
     try:

@@ -3,7 +3,7 @@
 Each call does one batch in one transaction on a session that has entered the tenant, and says how far it came.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -97,6 +97,7 @@ def _backfill_batch(
     want: RowsByTable = {table.name: set() for table in TABLES}
     difference = Difference({_TOKEN: set()}, {_TOKEN: set()})
     ids: set[int] = set()
+    alone: dict[str, Callable[[dict[str, Any], str], IndexRows] | None] = {}
     for head in heads:
         name = registry.type_names[head.type_id]
         ids.add(param_id(name, job.code))
@@ -110,9 +111,12 @@ def _backfill_batch(
         difference.come[_TOKEN] |= {(key, head.ts, head.rid) for key in full.tokens if key not in head.keys}
         if keys != head.keys:
             difference.heads[head.rid] = (head.ts, full.keys)
-        param = registry.search_params(name).get(job.code)
-        if param is not None:
-            _gather(want, extract_param(registry, param)(resource, base), head)
+        if name not in alone:
+            param = registry.search_params(name).get(job.code)
+            alone[name] = None if param is None else extract_param(registry, param)
+        only = alone[name]
+        if only is not None:
+            _gather(want, only(resource, base), head)
     ids.update(row[0] for table, rows in want.items() if table != _TOKEN for row in rows)
     have = stored.stored_typed(db, tenant_id, [head.rid for head in heads], params=sorted(ids))
     for table, rows in have.items():

@@ -47,7 +47,9 @@ def extract(registry: Registry, resource: dict[str, Any], base: str) -> IndexRow
 
 def extract_param(registry: Registry, param: SearchParam) -> _Extract:
     """Compiled extraction of the rows of one search parameter alone, for its backfill: `(resource, base) -> rows`."""
-    runs = compile_params(param.resource_type, [param], registry)
+    # The rows of a derived parameter are those of its parts.
+    derived = param.parts or param.conjuncts
+    runs = () if derived else compile_params(param.resource_type, [param], registry)
 
     def run(resource: dict[str, Any], base: str) -> IndexRows:
         rows = IndexRows()

@@ -74,7 +74,8 @@ def remove(data: Path) -> None:
     for name in ("postgres", "run"):
         link = data / name
         if link.is_symlink():
-            shutil.rmtree(link.resolve(), ignore_errors=True)
+            target = link.resolve()
+            shutil.rmtree(target.parent if target.parent.parent == STATE else target, ignore_errors=True)
     shutil.rmtree(data)
 
 

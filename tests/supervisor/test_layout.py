@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,15 @@ import pytest
 from fhir_server.supervisor.layout import SOCKET_LIMIT, CannotStart, prepare, remove
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root's servers run as another account")
+
+
+@pytest.fixture(autouse=True)
+def _tidy(tmp_path: Path) -> Iterator[None]:
+    """Remove also what lies outside the test's own folder."""
+    yield
+    for data in (tmp_path / "data", tmp_path / "home" / "data"):
+        if data.exists():
+            remove(data)
 
 
 def _mode(path: Path) -> int:

@@ -172,6 +172,7 @@ def test_a_port_in_use_is_named(running: Instance, tmp_path: Path) -> None:
     port = running.url.rpartition(":")[2]
     done = _command("run", "--data", str(tmp_path / "other"), "--port", port, "--no-demo")
     assert done.returncode == 1
+    _command("remove-data", "--yes", "--data", str(tmp_path / "other"))
     assert f"Port {port}" in done.stderr
     assert "--port" in done.stderr
 

@@ -82,11 +82,11 @@ def _canonical(leaves: Sequence[Leaf]) -> Emit:
 
     def emit(value: Any, rows: IndexRows, base: str) -> None:
         text = str(value)
+        rows.keys.extend([present for _, _, present in params])
         if not text or text[0] == "#":
             return
         url, _, version = text.partition("|")
-        for param, prefix, present in params:
-            rows.keys.append(present)
+        for param, prefix, _ in params:
             for form in (url, text) if version else (url,):
                 rows.references.append((param, target_key(form)))
                 rows.keys.append(key64(prefix + form))
