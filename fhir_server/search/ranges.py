@@ -17,7 +17,8 @@ _EARTH_KM = 6371.0088
 @dataclass(frozen=True, slots=True)
 class DateIs:
     """A date row [lo, hi) compared with [a, b) of the query (microseconds). `op`: the FHIR prefix; `single`: a
-    resource has one row of the parameter at most; `until`: an upper bound that the same row must meet."""
+    resource has one row of the parameter at most; `until`: an upper bound that the same row must meet; `moment`: key
+    of having a value, when the resource's own time is that value (a point in time, never a period)."""
 
     param: int
     op: str
@@ -25,6 +26,7 @@ class DateIs:
     b: int
     single: bool = False
     until: "DateIs | None" = None
+    moment: int | None = None
     once: ClassVar[bool] = False
 
     @property
@@ -33,7 +35,13 @@ class DateIs:
 
     def where(self, w: Writer, row: str) -> str:
         x = w.alias()
-        return exists("date", w, row, f"{x}.param = {w.p(self.param)} AND {self._test(w, x)}", x)
+        found = exists("date", w, row, f"{x}.param = {w.p(self.param)} AND {self._test(w, x)}", x)
+        bound = {"ge": self.a, "sa": self.b}.get(self.op)
+        if self.moment is None or self.until is not None or bound is None:
+            return found
+        # Most rows of a walk are decided by their own time; only those near the bound need their date row.
+        later = f"{row}.ts >= {w.p(wire.timestamp(bound))} AND {w.p(self.moment)} = ANY({row}.keys)"
+        return f"(({later}) OR {found})"
 
     def _test(self, w: Writer, x: str) -> str:
         mine = self._own_test(w, x)

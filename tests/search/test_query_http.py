@@ -110,3 +110,26 @@ def _link(bundle: Any, relation: str) -> str | None:
 
 def _ids(bundle: Any) -> list[str]:
     return [entry["resource"]["id"] for entry in bundle.get("entry", ())]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("ge2026-05-01", [9, 10, 11]),
+        ("ge2026-05-01T10:00:00Z", [10, 11]),
+        ("ge2026-05-01T12:00:00%2B02:00", [10, 11]),
+        ("ge2026-05-01T10:30", [11]),
+        ("sa2026-05-01T10:00:00Z", [11]),
+        ("gt2026-05-01T09:00:00Z", [10, 11]),
+        ("lt2026-05-01T10:00:00Z", [9]),
+        ("ge2026-05-02", []),
+    ],
+)
+def test_slots_from_a_moment_on(client: "Client", condition: str, expected: list[int]) -> None:
+    schedule = "Schedule/from-a-moment-on"
+    for hour in (9, 10, 11):
+        slot = {"resourceType": "Slot", "id": f"at-{hour}", "status": "free", "schedule": {"reference": schedule},
+                "start": f"2026-05-01T{hour:02}:00:00Z", "end": f"2026-05-01T{hour:02}:30:00Z"}  # fmt: skip
+        assert client.put(f"Slot/at-{hour}", slot).status in (200, 201)
+    found = client.get(f"Slot?schedule={schedule}&status=free&start={condition}&_sort=start").json
+    assert _ids(found) == [f"at-{hour}" for hour in expected]

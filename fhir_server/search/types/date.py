@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 from fhir_server.core.dates import parse_range
-from fhir_server.core.keys import param_id
+from fhir_server.core.keys import param_id, present_key
 from fhir_server.search.asked import Asked, Asker, Term
-from fhir_server.search.elements import single_valued
+from fhir_server.search.elements import single_valued, targets_of
+from fhir_server.search.extract import primary_date
 from fhir_server.search.leaves import Updated
 from fhir_server.search.ranges import DateIs
 from fhir_server.search.tree import Node, Not, any_of
 
 PREFIXES = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
+_POINTS = frozenset({"instant", "dateTime", "date"})
 _EXPECTED = (
     "a date or dateTime such as 2026, 2026-11, 2026-11-21 or 2026-11-21T08:00:00Z, with an optional prefix"
     " (eq ne gt lt ge le sa eb ap)"
@@ -23,11 +25,21 @@ def compile_term(asked: Asked) -> Term:
         raise asked.bad_modifier(("missing",))
     param = param_id(asked.resource_type, asked.param.code)
     single = single_valued(asked.registry, asked.param)
+    moment = _moment(asked) if single else None
 
     def match(values: Sequence[str], asker: Asker) -> Node:
-        return any_of([DateIs(param, *interval(asked, value, asker), single) for value in values])
+        return any_of([DateIs(param, *interval(asked, value, asker), single, None, moment) for value in values])
 
     return match
+
+
+def _moment(asked: Asked) -> int | None:
+    """Key of having a value, when the parameter gives the type's own time and is always a point in time."""
+    resource_type, code = asked.resource_type, asked.param.code
+    types = {target.element.type for target in targets_of(asked.registry, asked.param)}
+    if primary_date(resource_type) != code or not types or types - _POINTS:
+        return None
+    return present_key(resource_type, code)
 
 
 def interval(asked: Asked, value: str, asker: Asker) -> tuple[str, int, int]:
