@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,9 @@ class Server:
     def kill(self, pids: list[int]) -> None:
         assert pids
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            # One may be gone already: the backends of a killed postmaster end by themselves.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.killed = pids
 
 
