@@ -5,26 +5,25 @@ a row: `key, ts (µs), rid, type_id, id, body`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fhir_server.core.keys import self_key
 from fhir_server.storage import wire
+from fhir_server.storage.resources import Log, as_it_is
 from fhir_server.storage.session import Row, Session, Statement
-
-# For a type: keys that a visible row must have, all of the groups, any key of each.
-Limits = Sequence[tuple[int, Sequence[Sequence[int]]]]
+from fhir_server.storage.writer import Rule, Writer
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
     """Which members are wanted. `keys`: compartment keys, one per type; `since`: µs; `period`: [lo, hi) in µs that the
-    dates of the parameters `dates` must meet where a resource has them."""
+    dates of the parameters `dates` must meet where a resource has them; `rule`: which rows may be seen."""
 
     keys: Sequence[int]
     since: int | None = None
     period: tuple[int, int] | None = None
     dates: Sequence[int] = ()
-    limits: Limits = ()
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,6 @@ class Place:
     key: int
     ts: int
     rid: int
-
-
-@dataclass(slots=True)
-class _Writer:
-    params: list[wire.Param] = field(default_factory=list)
-
-    def p(self, value: wire.Param, cast: str) -> str:
-        self.params.append(value)
-        return f"${len(self.params)}::{cast}"
 
 
 _FOCUS = (
@@ -63,12 +53,13 @@ class Focus:
 
 
 def first_page(
-    db: Session, tenant_id: int, focus: tuple[int, str, str], members: Members, limit: int
+    db: Session, tenant_id: int, focus: tuple[int, str, str], rule: Rule | None, members: Members, limit: int
 ) -> tuple[Focus | None, list[Row]]:
-    """The compartment's own resource (type id, type, id) as it stands (None: never was), and the first rows."""
+    """The compartment's own resource (type id, type, id) as it stands (None: none is to be seen), and first rows."""
     type_id, name, resource_id = focus
-    own = (_FOCUS, (tenant_id, self_key(name, resource_id), type_id, resource_id))
-    found, rows = db.run([own, _page(tenant_id, members, None, limit)])
+    w = Writer(tenant_id, self_key(name, resource_id), type_id, resource_id)
+    own = _FOCUS + (f" AND {rule(w, 'resource')}" if rule else "")
+    found, rows = db.run([(own, w.params), _page(tenant_id, members, None, limit)])
     if not found:
         return None, rows
     rid, deleted, version, last_updated, body = (value or b"" for value in found[0])
@@ -91,10 +82,11 @@ def referenced(
     without: Sequence[int],
     after: int,
     limit: int,
+    log: Log = as_it_is,
 ) -> list[Row]:
     """Resources of `types` that the rids and the `sources` refer to, by rid, each once, under the `since` and
-    the limits of `shown`; those that have a key of `without` are left out."""
-    w = _Writer([tenant_id])
+    the rule of `shown`; those that have a key of `without` are left out."""
+    w = Writer(tenant_id)
     origin = f"SELECT unnest({w.p(wire.bigints(rids), 'bigint[]')}) AS rid"
     if sources is not None:
         origin += (
@@ -113,11 +105,11 @@ def referenced(
         f" WHERE r.type_id = ANY({w.p(wire.smallints(types), 'smallint[]')}) AND r.rid > {w.p(after, 'bigint')}"
         f" ORDER BY r.rid LIMIT {w.p(limit, 'int')}"
     )
-    return db.run([(sql, w.params)], final=True)[0]
+    return db.run([log((sql, w.params))], final=True)[0]
 
 
 def _page(tenant_id: int, members: Members, after: Place | None, limit: int) -> Statement:
-    w = _Writer([tenant_id])
+    w = Writer(tenant_id)
     sql = (
         "SELECT m.key, (extract(epoch FROM m.ts) * 1000000)::bigint, m.rid, r.type_id, r.id, r.body FROM"
         f" ({_walk(w, members, after)} ORDER BY key, ts, rid OFFSET 0) m"
@@ -127,7 +119,7 @@ def _page(tenant_id: int, members: Members, after: Place | None, limit: int) -> 
     return sql, w.params
 
 
-def _walk(w: _Writer, members: Members, after: Place | None) -> str:
+def _walk(w: Writer, members: Members, after: Place | None) -> str:
     keys = w.p(wire.bigints(members.keys), "bigint[]")
     sql = f"SELECT key, ts, rid FROM token WHERE tenant_id = $1 AND key = ANY({keys})"
     if after is not None:
@@ -138,24 +130,23 @@ def _walk(w: _Writer, members: Members, after: Place | None) -> str:
     return sql
 
 
-def _row(w: _Writer, members: Members, rid: str, columns: str) -> str:
+def _row(w: Writer, members: Members, rid: str, columns: str) -> str:
     return (
         f"SELECT {columns} FROM resource z WHERE z.tenant_id = $1 AND z.rid = {rid} AND NOT z.deleted"
         f"{_visible(w, members)}{_within(w, members)} OFFSET 0"
     )
 
 
-def _visible(w: _Writer, members: Members) -> str:
+def _visible(w: Writer, members: Members) -> str:
     sql = ""
     if members.since is not None:
         sql += f" AND z.last_updated >= {w.p(wire.timestamp(members.since), 'timestamptz')}"
-    for type_id, groups in members.limits:
-        rule = " AND ".join(f"z.keys && {w.p(wire.bigints(list(group)), 'bigint[]')}" for group in groups)
-        sql += f" AND (z.type_id <> {int(type_id)} OR ({rule}))"
+    if members.rule is not None:
+        sql += f" AND {members.rule(w, 'z')}"
     return sql
 
 
-def _within(w: _Writer, members: Members) -> str:
+def _within(w: Writer, members: Members) -> str:
     if members.period is None:
         return ""
     lo, hi = (w.p(wire.timestamp(us), "timestamptz") for us in members.period)

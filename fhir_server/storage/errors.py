@@ -17,6 +17,10 @@ class DefinitionsChanged(Exception):
     """The tenant's registry version moved on; reload the definitions and run the request again."""
 
 
+class RightsChanged(Exception):
+    """What the token allows changed; read it anew and run the request again."""
+
+
 class UniqueViolation(Conflict):
     """409: somebody else made the same thing at the same moment."""
 
@@ -44,12 +48,14 @@ def from_result(result: pq.abc.PGresult) -> Exception:
     return known if known is not None else StatementError(sqlstate, message)
 
 
-def _known(sqlstate: str) -> FhirError | DefinitionsChanged | None:
+def _known(sqlstate: str) -> FhirError | DefinitionsChanged | RightsChanged | None:
     match sqlstate:
         case "SA401":
             return Unauthenticated("The access token is not valid, has expired or was revoked.")
         case "SA403":
             return NotFound("There is no such tenant, or it is suspended.")
+        case "SA410":
+            return RightsChanged()
         case "SA409":
             return DefinitionsChanged()
         case "23505":

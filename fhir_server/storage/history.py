@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fhir_server.core.keys import self_key
 from fhir_server.storage import wire
 from fhir_server.storage.clock import EPOCH_US
-from fhir_server.storage.resources import version_of
+from fhir_server.storage.resources import Log, as_it_is, version_of
 from fhir_server.storage.session import Session, Statement
 from fhir_server.storage.versions import Version
+from fhir_server.storage.writer import Rule, Writer
 
 _TIME = f"(({{0}} >> 12) + {EPOCH_US}) / 1000 * 1000"
 _COLUMNS = (
@@ -30,17 +31,18 @@ _WINDOW = (
     + f" AND ($4::bigint = 0 OR (true{_NEXT.format(table='resource')}{_NEXT.format(table='resource_history')}))"
     + " ORDER BY c.seq DESC LIMIT $5"
 )
-_SYSTEM = f"SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM change c WHERE c.tenant_id = $1{_WINDOW}) c{_BODIES}"
-_TYPES = (
-    f"SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM change c WHERE c.tenant_id = $1 AND c.type_id = ANY($6){_WINDOW})"
+_CHANGES = (
+    f"SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM change c WHERE c.tenant_id = $1{{types}}{{check}}{_WINDOW})"
     f" c{_BODIES}"
 )
-_TYPE = _TYPES.replace("ANY($6)", "$6::smallint")
+_VISIBLE = (
+    " AND EXISTS (SELECT 1 FROM resource k WHERE k.tenant_id = $1 AND k.rid = c.rid AND {rule})"
+)
 _IDENTITY = "r.tenant_id = $1 AND r.self_key = $6 AND r.type_id = $7 AND r.id = $8"
 _INSTANCE = (
     "WITH c AS (SELECT r.rid, r.version, r.method, r.seq, r.type_id, r.id, r.body FROM resource r"
-    f" WHERE {_IDENTITY} UNION ALL SELECT h.rid, h.version, h.method, h.seq, r.type_id, r.id, h.body"
-    f" FROM resource r JOIN resource_history h ON h.tenant_id = $1 AND h.rid = r.rid WHERE {_IDENTITY})"
+    f" WHERE {_IDENTITY}{{check}} UNION ALL SELECT h.rid, h.version, h.method, h.seq, r.type_id, r.id, h.body"
+    f" FROM resource r JOIN resource_history h ON h.tenant_id = $1 AND h.rid = r.rid WHERE {_IDENTITY}{{check}})"
     f" SELECT rid, version, method = 'D', method, {_TIME.format('seq')}, 0, seq, body, type_id, id FROM c"
     f" WHERE true{_WINDOW}"
 )
@@ -57,23 +59,39 @@ class Window:
 
 
 def instance(
-    db: Session, tenant_id: int, type_id: int, type_name: str, resource_id: str, window: Window
+    db: Session,
+    tenant_id: int,
+    type_id: int,
+    type_name: str,
+    resource_id: str,
+    window: Window,
+    rule: Rule | None = None,
+    log: Log = as_it_is,
 ) -> list[Version]:
-    """Versions of one resource."""
-    args = (*_bounds(tenant_id, window), self_key(type_name, resource_id), type_id, resource_id)
-    return [version_of(row) for row in db.run([(_INSTANCE, args)], final=True, custom=True)[0]]
+    """Versions of one resource; none when `rule` hides it as it is now."""
+    w = Writer(*_bounds(tenant_id, window), self_key(type_name, resource_id), type_id, resource_id)
+    sql = _INSTANCE.format(check=f" AND {rule(w, 'r')}" if rule else "")
+    return [version_of(row) for row in db.run([log((sql, w.params))], final=True, custom=True)[0]]
 
 
-def changes(db: Session, tenant_id: int, type_ids: Sequence[int] | None, window: Window) -> list[Version]:
-    """Versions of all resources of these types; None means every type."""
-    bounds = _bounds(tenant_id, window)
-    if type_ids is None:
-        statement: Statement = (_SYSTEM, bounds)
-    elif len(type_ids) == 1:
-        statement = (_TYPE, (*bounds, type_ids[0]))
-    else:
-        statement = (_TYPES, (*bounds, wire.smallints(type_ids)))
-    return [version_of(row) for row in db.run([statement], final=True, custom=True)[0]]
+def changes(
+    db: Session,
+    tenant_id: int,
+    type_ids: Sequence[int] | None,
+    window: Window,
+    rule: Rule | None = None,
+    log: Log = as_it_is,
+) -> list[Version]:
+    """Versions of all resources of these types (None: of every type) that `rule` shows as they are now."""
+    w = Writer(*_bounds(tenant_id, window))
+    types = ""
+    if type_ids is not None and len(type_ids) == 1:
+        types = f" AND c.type_id = {w.p(type_ids[0], 'smallint')}"
+    elif type_ids is not None:
+        types = f" AND c.type_id = ANY({w.p(wire.smallints(type_ids))})"
+    check = _VISIBLE.format(rule=rule(w, "k")) if rule else ""
+    statement: Statement = (_CHANGES.format(types=types, check=check), w.params)
+    return [version_of(row) for row in db.run([log(statement)], final=True, custom=True)[0]]
 
 
 def _bounds(tenant_id: int, window: Window) -> tuple[wire.Param, ...]:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from fhir_server.core.errors import Conflict, NotFound
-from fhir_server.storage import wire
 from fhir_server.storage.errors import UniqueViolation
 from fhir_server.storage.session import Row, Session
 
@@ -36,13 +35,13 @@ def set_status(db: Session, slug: str, status: str) -> dict[str, Any]:
     return _tenant(rows[0])
 
 
-def save_token(db: Session, tenant_id: int, digest: bytes, scope: str, client: str, minutes: int) -> None:
-    """Keep the digest of a new access token. The session must have entered the tenant."""
-    insert = (
-        "INSERT INTO access_token (tenant_id, hash, scope, client_id, expires_at)"
-        " VALUES ($1, $2, $3, $4, now() + make_interval(mins => $5::integer))"
-    )
-    db.run([(insert, (tenant_id, wire.Binary(digest), scope, client, minutes))], final=True)
+def change_settings(db: Session, slug: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Set some of a tenant's settings; every process knows with its next request. Raises `NotFound`."""
+    sql = "UPDATE tenant SET settings = settings || $2::jsonb, registry_version = registry_version + 1 WHERE slug = $1"
+    rows = db.plain([(sql + _RETURN, (slug, msgspec.json.encode(settings).decode()))])[0]
+    if not rows:
+        raise NotFound(f"There is no tenant {slug}.")
+    return _tenant(rows[0])
 
 
 def load_position(db: Session, tenant_id: int, source: str) -> tuple[int, dict[str, Any]]:

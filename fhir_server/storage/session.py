@@ -23,7 +23,7 @@ Statement = tuple[str, Sequence[wire.Param]]
 
 _log = logging.getLogger(__name__)
 _MAX_PREPARED = 2000
-_ENTER = "SELECT app_enter($1, $2, $3)"
+_ENTER = "SELECT app_enter($1, $2, $3, $4)"
 _SHARE_DEFINITIONS = "SELECT pg_advisory_xact_lock_shared(7, $1)"
 # Statements of known shape keep one plan; searches ask for a plan of their own (`custom`). Every path is an index.
 _SET_UP = (
@@ -32,6 +32,7 @@ _SET_UP = (
     " SET statement_timeout = {timeout_ms}; SET idle_in_transaction_session_timeout = {timeout_ms}"
 )
 _CUSTOM = "SET LOCAL plan_cache_mode = force_custom_plan"
+_GENERIC = "SET LOCAL plan_cache_mode = force_generic_plan"
 _NONE: tuple[list[bytes | None], list[int]] = ([], [])
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
@@ -45,7 +46,7 @@ class Session:
         self._pg: pq.abc.PGconn | None = None
         self._poll = select.poll()
         self._prepared: dict[str, bytes] = {}
-        self._enter: tuple[int, bytes | None, int] | None = None
+        self._enter: tuple[int, bytes | None, int, int] | None = None
         self._writing = False
         self._verified = False
         self._open = False
@@ -56,16 +57,23 @@ class Session:
     # -- the unit of work ------------------------------------------------------------------------------------------
 
     def enter(
-        self, tenant_id: int, token_hash: bytes | None, registry_version: int, *, writing: bool = False
+        self,
+        tenant_id: int,
+        token_hash: bytes | None,
+        registry_version: int,
+        *,
+        stamp: int = 0,
+        writing: bool = False,
     ) -> None:
         """Say on whose behalf the next statements run. The transaction opens with the first of them.
 
+        `stamp`: the state of the token's rights that the caller knows; another one raises `RightsChanged`.
         `writing`: take the tenant's definition lock in shared mode first. Who changes the definitions and then takes
         it exclusively knows that every later writer indexes by the new ones.
         """
         if self._open:
             self.rollback()
-        self._enter = (tenant_id, token_hash, registry_version)
+        self._enter = (tenant_id, token_hash, registry_version, stamp)
         self._writing = writing
         self._verified = False
         self._held = 0
@@ -79,6 +87,11 @@ class Session:
             yield
         finally:
             self._held -= 1
+
+    @property
+    def open(self) -> bool:
+        """Whether a transaction is open, whose work is not committed."""
+        return self._open
 
     @property
     def held(self) -> bool:
@@ -138,7 +151,7 @@ class Session:
         if not self._open:
             if self._enter is None:
                 raise RuntimeError("no tenant was entered")
-            tenant_id, token_hash, version = self._enter
+            tenant_id, token_hash, version, stamp = self._enter
             digest = None if token_hash is None else wire.Binary(token_hash)
             before = [
                 ("BEGIN", ()),
@@ -146,11 +159,11 @@ class Session:
             ]
             if self._writing:
                 before.append((_SHARE_DEFINITIONS, (tenant_id,)))
-            before.append((_ENTER, (tenant_id, digest, version)))
+            before.append((_ENTER, (tenant_id, digest, version, stamp)))
             self._custom = False
-        if custom and not self._custom:
-            before.append((_CUSTOM, ()))
-            self._custom = True
+        if custom is not self._custom:
+            before.append((_CUSTOM if custom else _GENERIC, ()))
+            self._custom = custom
         return before, [("COMMIT", ())] if last else []
 
     def _connection(self) -> pq.abc.PGconn:

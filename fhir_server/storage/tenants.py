@@ -21,7 +21,7 @@ class TenantState:
     status: str
 
 
-_COLUMNS = "tenant_id, slug, name, settings, registry_version, status"
+_COLUMNS = "tenant_id, slug, name, settings, registry_version, status, has_consents"
 
 
 def find(db: Session, slug: str) -> TenantState:
@@ -38,22 +38,12 @@ def all_tenants(db: Session) -> list[TenantState]:
 
 
 def _state(row: tuple[bytes | None, ...]) -> TenantState:
-    tenant_id, slug, name, settings, version, status = (v or b"" for v in row)
+    tenant_id, slug, name, settings, version, status, consents = (v or b"" for v in row)
     chosen = msgspec.json.decode(settings)
-    tenant = Tenant(int(tenant_id), slug.decode(), name.decode(), chosen.get("zone", "UTC"))
+    tenant = Tenant(
+        int(tenant_id), slug.decode(), name.decode(), chosen.get("zone", "UTC"), consents == b"t", chosen
+    )
     return TenantState(tenant, int(version), status.decode())
-
-
-_TOKEN = (
-    "SELECT scope, client_id FROM access_token"
-    " WHERE tenant_id = $1 AND hash = $2 AND revoked_at IS NULL AND expires_at > now()"
-)
-
-
-def token_scope(db: Session, tenant_id: int, digest: bytes) -> tuple[str, str] | None:
-    """Scope text and client of a valid token; the session must have entered the tenant."""
-    rows = db.run([(_TOKEN, (tenant_id, wire.Binary(digest)))], final=True)[0]
-    return ((rows[0][0] or b"").decode(), (rows[0][1] or b"").decode()) if rows else None
 
 
 _DEFINITIONS = (

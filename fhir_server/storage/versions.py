@@ -7,7 +7,10 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Version:
-    """A version as it is stored. Times are microseconds since 1970; `body` is the JSON served, empty if deleted."""
+    """A version as it is stored. Times are microseconds since 1970; `body` is the JSON served, empty if deleted.
+
+    Of a head that was locked for a caller: `hidden`, the caller may not know of it; `barred`, may not change it.
+    """
 
     rid: int
     version: int
@@ -19,6 +22,8 @@ class Version:
     body: bytes
     type_id: int
     id: str
+    hidden: bool = False
+    barred: bool = False
 
 
 class IndexEntry(Protocol):

@@ -120,8 +120,10 @@ def _change(tenant_id: int, news: Sequence[NewVersion]) -> Statement:
     )
 
 
-def write(db: Session, tenant_id: int, news: Sequence[NewVersion], *, final: bool) -> None:
-    """Write new versions, their index rows and their change rows in one round trip."""
+def write(
+    db: Session, tenant_id: int, news: Sequence[NewVersion], *, final: bool, also: Sequence[Statement] = ()
+) -> None:
+    """Write new versions, their index rows and their change rows in one round trip, with further statements."""
     created = [n for n in news if n.old is None]
     updated = [n for n in news if n.old is not None]
     statements: list[Statement] = []
@@ -131,4 +133,5 @@ def write(db: Session, tenant_id: int, news: Sequence[NewVersion], *, final: boo
         statements.extend(_update(tenant_id, updated))
     statements.extend(index_statements(tenant_id, news))
     statements.append(_change(tenant_id, news))
+    statements.extend(also)
     db.run(statements, final=final)
