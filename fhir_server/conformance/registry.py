@@ -8,6 +8,7 @@ from fhir_server.conformance.compartments import Compartments, load_compartments
 from fhir_server.conformance.definitions import read_definitions
 from fhir_server.conformance.derived import with_derived
 from fhir_server.conformance.operations import Operation, index_operations, load_operation
+from fhir_server.conformance.own_operations import own_operations
 from fhir_server.conformance.search_parameters import (
     SearchDefinition,
     SearchParam,
@@ -116,7 +117,7 @@ def base_registry() -> Registry:
         0,
         structures,
         {url: load_search_definition(url, row) for url, row in read_definitions("search-parameters").items()},
-        index_operations(load_operation(row, concrete) for row in read_definitions("operations")),
+        index_operations(load_operation(row, concrete) for row in [*read_definitions("operations"), *own_operations()]),
         load_compartments(read_definitions("compartments")),
         Terminology(),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.core.errors import Issue
 
@@ -15,21 +16,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A customer's world. `id` leads every key; `slug` stands in the URL; `zone` is the IANA zone of bare dates."""
+    """A customer's world. `id` leads every key; `slug` stands in the URL; `zone` is the IANA zone of bare dates;
+    `has_consents`: there are consent rules; `settings`: what the operator chose for it."""
 
     id: int
     slug: str
     name: str
     zone: str = "UTC"
+    has_consents: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def language(self) -> str:
+        """The language of its pages where nobody asks for another; "" when none was chosen."""
+        return str(self.settings.get("language", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person with an account. `fhir_user`: `Practitioner/1` and the like; `patients`: ids of the patients whose
+    record it is, or for whom the person acts."""
+
+    id: str
+    role: str
+    fhir_user: str | None = None
+    patients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `token_hash` is None only for work that the server does by itself (load, jobs, demo data)."""
+    """Who asks. `token_hash` is None only for work that the server does by itself (load, jobs, demo data).
+
+    `stamp`: the state of the token's rights that this picture was taken at; `patient`: id of the patient in the launch
+    context; `purpose`: code of v3-PurposeOfUse; `auth_time`: when the user signed in, `opened`: patients whose record
+    the user opened by break-glass and until when (seconds since 1970);
+    `memo`: what was computed from it, by whom it concerns.
+    """
 
     client_id: str
     scopes: Scopes
     token_hash: bytes | None
+    stamp: int = 0
+    token_id: str = ""
+    user: User | None = None
+    patient: str | None = None
+    purpose: str = "TREAT"
+    auth_time: int | None = None
+    opened: tuple[tuple[str, int], ...] = ()
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -43,4 +77,5 @@ class Context:
     base: str
     cursor_key: bytes
     lenient: bool = False
+    request_id: str = ""
     notes: list[Issue] = field(default_factory=list)

@@ -4,8 +4,9 @@ https://hl7.org/fhir/R4/operationoutcome.html, issue codes https://hl7.org/fhir/
 Messages name elements, parameters and formats. They never quote patient data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 
@@ -36,6 +37,7 @@ class FhirError(Exception):
 
     status = 400
     default_code = "invalid"
+    default_headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class FhirError(Exception):
     ) -> None:
         super().__init__(text or (issues[0].text if issues else ""))
         self.issues: list[Issue] = list(issues or [Issue("error", code or self.default_code, text, expression)])
-        self.headers = headers or {}
+        self.headers = headers or dict(self.default_headers)
 
     def within(self, path: str) -> "FhirError":
         """The same error as seen from a Bundle entry: every expression is put under `path`."""
@@ -86,10 +88,11 @@ class Unauthenticated(FhirError):
 
 
 class Forbidden(FhirError):
-    """403: the token's scopes do not cover the interaction."""
+    """403: the token's scopes do not cover the interaction. RFC 6750 section 3.1"""
 
     status = 403
     default_code = "forbidden"
+    default_headers = MappingProxyType({"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
 
 
 class NotFound(FhirError):

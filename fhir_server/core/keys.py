@@ -46,6 +46,18 @@ def compartment_key(compartment: str, member: str, resource_type: str) -> int:
 
 
 @lru_cache(maxsize=65536)
+def patient_key(patient_id: str) -> int:
+    """Key of membership in a patient's compartment whatever the resource's type: for checks on a row in hand."""
+    return key64(f"~Patient/{patient_id}")
+
+
+@lru_cache(maxsize=4096)
+def label_key(system: str | None, code: str) -> int:
+    """Key of a security label in `meta.security`, whatever the resource's type."""
+    return key64(f"~label\x1f{system or ''}|{code}")
+
+
+@lru_cache(maxsize=65536)
 def self_key(resource_type: str, resource_id: str) -> int:
     """Key of a resource's own identity `Type/id`; what `reference.target` holds for local references."""
     return key64(f"{resource_type}/{resource_id}")

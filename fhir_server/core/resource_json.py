@@ -4,12 +4,14 @@ A decimal is decoded to `Decimal` and written back with its digits (`1.00` stays
 https://hl7.org/fhir/R4/datatypes.html#decimal
 """
 
+import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from fhir_server.core.errors import Invalid
+from fhir_server.core.errors import Invalid, TooLarge
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -23,6 +25,57 @@ def decode(body: bytes | str) -> Any:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"The body is not valid JSON: {error}", code="structure") from None
+
+
+def decode_sent(body: bytes, *, max_values: int, max_string: int) -> Any:
+    """Parse a body from outside: as `decode`, and each property once, no U+0000, nothing beyond the limits.
+
+    Values are counted by their commas and brackets, before memory is spent on them. Raises `Invalid` and `TooLarge`.
+    """
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > max_values:
+        raise TooLarge(f"The body has more than {max_values} values.")
+    value = decode(body)
+    # Of a property that stands twice, decoding keeps one: its quotes are missing when the value is written again.
+    # Only a quote written as a code can hide that.
+    if b"\\u0022" in body or body.count(b'"') != _encoder.encode(value).count(b'"'):
+        _refuse_duplicates(body)
+    if b"\\u0000" in body and any("\0" in text for _, text in _strings(value)):
+        raise Invalid("The body contains a character that text cannot hold (U+0000).", code="value")
+    if len(body) > max_string:
+        check_strings(value, max_string)
+    return value
+
+
+def check_strings(value: Any, longest: int) -> None:
+    """Raise `TooLarge` for a string of more characters than `longest`, other than base64 data and narrative."""
+    for name, text in _strings(value):
+        if len(text) > longest and name not in ("data", "div"):
+            raise TooLarge(f"A string is longer than {longest} characters.")
+
+
+def _strings(value: Any) -> Iterator[tuple[str, str]]:
+    """Every string with the name of the property that it or its array stands under; every name as a string too."""
+    waiting = [("", value)]
+    while waiting:
+        name, node = waiting.pop()
+        if isinstance(node, str):
+            yield name, node
+        elif isinstance(node, dict):
+            waiting.extend(node.items())
+            waiting.extend(("", key) for key in node)
+        elif isinstance(node, list):
+            waiting.extend((name, child) for child in node)
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise Invalid("A JSON object has two properties of the same name.", code="structure")
+
+    try:
+        json.loads(body, object_pairs_hook=once, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        raise Invalid("The body is not valid JSON.", code="structure") from None
 
 
 def encode(value: Any) -> bytes:

@@ -23,10 +23,16 @@ ATTRIBUTES = frozenset({
     "summary", "tabindex", "title", "type", "usemap", "valign", "value", "width", "xml:lang", "xml:space", "xmlns",
 })  # fmt: skip
 _LINKS = frozenset({"href", "src", "cite", "longdesc", "usemap"})
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.\-]*)\s*:")
+# Browsers leave out white space and control characters before they look at a URL's scheme, also within it.
+_IGNORED = re.compile(r"[\x00-\x20\x7f-\xa0]+")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "ftp", "cid", "urn"})
 _IMAGE_DATA = re.compile(r"\s*data:image/(?:png|jpe?g|gif|webp|bmp)[;,]", re.IGNORECASE)
-_ACTIVE_STYLE = re.compile(r"url\s*\(|expression\s*\(|@import|javascript:|behavior\s*:|-moz-binding|\\", re.IGNORECASE)
+_ACTIVE_STYLE = re.compile(
+    r"(?:url|image|image-set|src|cross-fade|element|expression)\s*\(|@|javascript:|behavior\s*:|-moz-binding"
+    r"|position\s*:\s*(?:fixed|sticky)|\\|/\*",
+    re.IGNORECASE,
+)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"lt", "gt", "amp", "quot", "apos"})
 
@@ -51,6 +57,7 @@ def problems(div: object) -> list[str]:
     parser.buffer_text = True
     parser.StartElementHandler = checker.element
     parser.CharacterDataHandler = checker.text
+    parser.CommentHandler = checker.comment
     try:
         parser.Parse(div, True)
     except expat.ExpatError as error:
@@ -87,6 +94,11 @@ class _Checker:
         if not self.content and not data.isspace():
             self.content = True
 
+    def comment(self, data: str) -> None:
+        # HTML ends a comment where XML does not (<!-->, --!>), and what follows would come to life in a browser.
+        if "<" in data or ">" in data:
+            raise _Refused("The narrative must not hold markup in a comment.")
+
 
 def _check_attribute(element: str, attribute: str, value: str) -> None:
     if attribute not in ATTRIBUTES:
@@ -94,7 +106,7 @@ def _check_attribute(element: str, attribute: str, value: str) -> None:
     if attribute == "xmlns" and value != NAMESPACE:
         raise _Refused(f"The narrative must be of the namespace {NAMESPACE} throughout.")
     if attribute in _LINKS:
-        scheme = _SCHEME.match(value)
+        scheme = _SCHEME.match(_IGNORED.sub("", value))
         image = element == "img" and _IMAGE_DATA.match(value)
         if scheme and scheme[1].lower() not in _SCHEMES and not image:
             raise _Refused(f"The narrative has a link (on <{element}>) of a kind that is not allowed.")

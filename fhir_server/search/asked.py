@@ -7,15 +7,19 @@ from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
-from fhir_server.core.errors import Invalid, NotSupported
-from fhir_server.search.leaves import Keys
+from fhir_server.core.errors import Forbidden, Invalid, NotSupported
 from fhir_server.search.tree import Node
+from fhir_server.storage.writer import Rule
+
+# Types whose resources stand in no index, because they are made when they are read (interactions/audit_log.py).
+UNSTORED = frozenset({"AuditEvent"})
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """For whom a search runs. `readable`: the types of which rows may be seen, None for all; `narrow`: keys that a
-    visible row of a type must have (all of the groups, any key of each); `find_value_set`: the tenant's own value
+    """For whom a search runs. `readable`: the types of which rows may be seen, None for all; `limits`: the conditions
+    on a visible row of a type; `limits_of`: those on rows of several types, with which a search can begin; `rule`: the
+    condition on a row of these types that is in hand (None: no condition); `find_value_set`: the tenant's own value
     sets by url."""
 
     registry: Registry
@@ -23,16 +27,27 @@ class Asker:
     zone: tzinfo
     now_us: int
     readable: frozenset[str] | None
-    narrow: Callable[[str], Sequence[Sequence[int]]]
+    limits: Callable[[str], Sequence[Node]]
+    limits_of: Callable[[Sequence[str]], Sequence[Node]]
+    rule: Callable[[Sequence[str]], Rule | None]
     find_value_set: Callable[[str], dict[str, Any] | None] | None = None
 
     def sees(self, resource_type: str) -> bool:
         """Whether rows of the type may be seen at all."""
         return self.readable is None or resource_type in self.readable
 
-    def limits(self, resource_type: str) -> list[Node]:
-        """The conditions under which rows of the type may be seen."""
-        return [Keys(tuple(group)) for group in self.narrow(resource_type)]
+    def must_see(self, resource_type: str, name: str) -> None:
+        """Raise `Forbidden` when a parameter asks about rows of a type that may not be searched: an empty answer would
+        look like one that was looked for."""
+        if resource_type in UNSTORED:
+            raise NotSupported(
+                f"{name} asks about {resource_type}, which can only be searched by itself.", expression=f"http.{name}"
+            )
+        if not self.sees(resource_type):
+            raise Forbidden(
+                f"{name} asks about {resource_type}, which the token's scopes do not allow to search.",
+                expression=f"http.{name}",
+            )
 
 
 # From the OR-ed values of one parameter, still escaped, to the condition.

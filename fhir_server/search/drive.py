@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from fhir_server.search.leaves import Keys, Refers
 from fhir_server.search.links import Chain
 from fhir_server.search.ranges import DateIs, StringIs
-from fhir_server.search.tree import PROBE, SCAN, SURE, UNIQUE, Node, Timed, Writer
+from fhir_server.search.tree import PROBE, SCAN, SURE, UNIQUE, Node, Timed
 from fhir_server.storage.session import Row, Statement
+from fhir_server.storage.writer import Writer
 
 # More rows than this in a driver are walked in order rather than collected and sorted; the second: when the wanted
 # order is not that of the driver's index, so that a walk passes many rows that do not match.

@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
 from fhir_server.core.dates import MIN_US
-from fhir_server.core.keys import compartment_key, param_id, type_key
+from fhir_server.core.keys import compartment_key, label_key, param_id, patient_key, present_key, type_key
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.search.content import word_emitter
 from fhir_server.search.plan import Run, compile_params
 from fhir_server.search.rows import IndexRows
+from fhir_server.search.values.reference import local_target
 
 __all__ = ["IndexRows", "extract", "extract_param", "primary_date"]
 
@@ -72,6 +73,20 @@ def primary_date(resource_type: str) -> str | None:
     return _primary_dates().get(resource_type)
 
 
+def _access_keys(resource: dict[str, Any], rows: IndexRows, base: str) -> None:
+    """Keys by which it is decided who may see the resource, beside those of its patients: security labels, and the
+    patient that a Binary names as its context."""
+    for label in resource.get("meta", {}).get("security", ()):
+        if "code" in label:
+            rows.keys.append(label_key(label.get("system"), label["code"]))
+    context = resource.get("securityContext")
+    if context is not None and "reference" in context:
+        rows.keys.append(present_key("Binary", "securityContext"))
+        _, kind, local_id = local_target(context["reference"], base)
+        if kind == "Patient" and local_id is not None:
+            rows.keys.append(patient_key(local_id))
+
+
 def _plan(registry: Registry, resource_type: str) -> _Extract:
     every = registry.search_params(resource_type).values()
     params = tuple([param for param in every if not param.parts and not param.conjuncts])
@@ -111,8 +126,11 @@ def _extraction(registry: Registry, resource_type: str, runs: Sequence[Run]) -> 
         rows.tokens.append(own_key)
         if is_compartment and "id" in resource:
             rows.tokens.append(compartment_key(resource_type, resource["id"], resource_type))
+            if resource_type == "Patient":
+                rows.keys.append(patient_key(resource["id"]))
         for each in runs:
             each(resource, rows, base)
+        _access_keys(resource, rows, base)
         if primary_param is not None:
             starts = [lo for param, lo, _ in rows.dates if param == primary_param and lo != MIN_US]
             if starts:

@@ -9,8 +9,9 @@ import msgspec
 from fhir_server.search import drive, page, plans, timebounds
 from fhir_server.search.page import Ask, Position
 from fhir_server.search.sort import Column, Ranked, Rest, SortKey
-from fhir_server.search.tree import Node, Timed, Writer
+from fhir_server.search.tree import Node, Timed
 from fhir_server.storage.session import Row, Session, Statement
+from fhir_server.storage.writer import Writer
 
 # Columns of a row before its sort values: rid, type_id, id, version, body.
 RID, TYPE_ID, ID, VERSION, BODY, FIXED = range(6)

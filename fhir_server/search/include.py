@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.errors import Invalid
 from fhir_server.core.keys import param_id, self_key
-from fhir_server.search.asked import Asker, UnsupportedParameter
+from fhir_server.search.asked import UNSTORED, Asker, UnsupportedParameter
 from fhir_server.search.terms import unknown
-from fhir_server.search.tree import Writer
 from fhir_server.storage import wire
 from fhir_server.storage.session import Statement
+from fhir_server.storage.writer import Writer
 
 _FORM = "[type]:[reference parameter] or [type]:[reference parameter]:[target type], or * for every reference"
 
@@ -43,6 +43,8 @@ def _one(registry: Registry, name: str, value: str, reverse: bool, iterate: bool
     if not 2 <= len(parts) <= 3 or parts[0] not in registry.type_ids:
         raise Invalid(f"{name} takes {_FORM}.", expression=f"http.{name}", code="value")
     source, code = parts[0], parts[1]
+    if source in UNSTORED:
+        raise UnsupportedParameter(f"{source} can only be searched by itself.", expression=f"http.{name}")
     target = parts[2] if len(parts) == 3 else None
     if target is not None and target not in registry.type_ids:
         raise Invalid(f"{name} takes {_FORM}.", expression=f"http.{name}", code="value")
@@ -74,7 +76,8 @@ def statement(asker: Asker, tenant_id: int, include: Include, rows: Sequence[Sou
     w = Writer(tenant_id)
     params = f" AND param = ANY({w.p(wire.integers(include.params))}::int[])" if include.params else ""
     rids = w.p(wire.bigints([row.rid for row in sources]))
-    inner = f"SELECT DISTINCT target FROM reference WHERE tenant_id = $1 AND rid = ANY({rids}::bigint[]){params}"
+    where = f"tenant_id = $1 AND rid = ANY({rids}::bigint[]){params}"
+    inner = f"SELECT DISTINCT target FROM reference WHERE {where} ORDER BY target"
     return _read(asker, w, inner, "z.self_key = x.target", types, limit)
 
 
@@ -86,14 +89,16 @@ def _reverse(asker: Asker, tenant_id: int, include: Include, rows: Sequence[Sour
     w = Writer(tenant_id)
     params = f" AND param = ANY({w.p(wire.integers(include.params))}::int[])" if include.params else ""
     keys = w.p(wire.bigints([self_key(row.type, row.id) for row in targets]))
-    inner = f"SELECT DISTINCT rid FROM reference WHERE tenant_id = $1 AND target = ANY({keys}::bigint[]){params}"
+    where = f"tenant_id = $1 AND target = ANY({keys}::bigint[]){params}"
+    inner = f"SELECT DISTINCT rid FROM reference WHERE {where} ORDER BY rid"
     return _read(asker, w, inner, "z.rid = x.rid", types, limit)
 
 
 def _read(
     asker: Asker, w: Writer, inner: str, join: str, types: Sequence[str] | None, limit: int
 ) -> Statement | None:
-    """The included rows that the caller may see."""
+    """The included rows that the caller may see. `inner` is ordered, so that neither their order nor where the limit
+    cuts tells of rows that are hidden."""
     visible = types if types is not None else asker.registry.resource_types
     visible = [name for name in visible if asker.sees(name)]
     if not visible:
@@ -102,12 +107,10 @@ def _read(
     checks = ""
     if types is not None or len(visible) < len(asker.registry.resource_types):
         checks = f" AND z.type_id = ANY({w.p(wire.smallints([ids[name] for name in visible]))}::smallint[])"
-    for name in visible:
-        limits = asker.limits(name)
-        if limits:
-            rule = " AND ".join([node.where(w, "z") for node in limits])
-            checks += f" AND (z.type_id <> {ids[name]} OR {rule})"
+    rule = asker.rule(visible)
+    if rule is not None:
+        checks += f" AND {rule(w, 'z')}"
     where = f"z.tenant_id = $1 AND {join} AND NOT z.deleted{checks}"
     row = f"SELECT rid, type_id, id, version, body FROM resource z WHERE {where} OFFSET 0"
-    sql = f"SELECT r.* FROM ({inner}) x CROSS JOIN LATERAL ({row}) r LIMIT {w.p(limit)}"
+    sql = f"SELECT r.* FROM ({inner} OFFSET 0) x CROSS JOIN LATERAL ({row}) r LIMIT {w.p(limit)}"
     return sql, w.params

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fhir_server.search.tree import PROBE, UNIQUE, And, Node, Walk, Writer, any_of
+from fhir_server.search.tree import PROBE, UNIQUE, And, Node, Walk, any_of
 from fhir_server.storage import wire
+from fhir_server.storage.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

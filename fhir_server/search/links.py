@@ -6,7 +6,8 @@ https://hl7.org/fhir/R4/search.html#chaining and #has
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fhir_server.search.tree import PROBE, Node, Walk, Writer, conjuncts, found
+from fhir_server.search.tree import PROBE, Node, Walk, conjuncts, found
+from fhir_server.storage.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

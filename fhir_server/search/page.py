@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_server.search.sort import SortKey
-from fhir_server.search.tree import Node, Walk, Writer, resources
+from fhir_server.search.tree import Node, Walk, resources
 from fhir_server.storage import wire
+from fhir_server.storage.writer import Writer
 
 _FAR_US = 253_500_000_000_000_000
 

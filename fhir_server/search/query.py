@@ -11,14 +11,14 @@ from fhir_server.core.errors import Forbidden, Invalid, Issue, NotSupported
 from fhir_server.core.keys import compartment_key, type_key
 from fhir_server.search import bounds
 from fhir_server.search import filter as filter_expression
-from fhir_server.search.asked import Asker, UnsupportedParameter
+from fhir_server.search.asked import UNSTORED, Asker, UnsupportedParameter
 from fhir_server.search.include import Include, parse_include
 from fhir_server.search.leaves import Keys, Self, Updated, either
 from fhir_server.search.merge import merged
 from fhir_server.search.order import parse_sort
 from fhir_server.search.sort import SortKey
 from fhir_server.search.terms import condition, unknown
-from fhir_server.search.tree import PROBE, SURE, And, Node, Nothing, TypeIs, all_of, any_of, conjuncts
+from fhir_server.search.tree import PROBE, SURE, And, Node, Nothing, TypeIs, any_of, conjuncts
 from fhir_server.search.types.reference import personal_types
 
 # Parameters of the edge, and of clients that send more than they need (fhirpy's count()).
@@ -126,6 +126,8 @@ def _chosen_types(asker: Asker, types: Sequence[str], pairs: Sequence[tuple[str,
     for name in named:
         if name not in asker.registry.type_ids:
             raise Invalid("_type takes names of resource types.", expression="http._type", code="value")
+        if name in UNSTORED:
+            raise NotSupported(f"{name} can only be searched by itself: GET {name}.", expression="http._type")
         if not asker.sees(name):
             raise Forbidden(f"The token's scopes do not allow to search {name}.", expression="http._type")
     for key, value in pairs:
@@ -188,13 +190,7 @@ def _merged(registry: Registry, types: Sequence[str], parts: Sequence[Node]) -> 
 
 
 def _visible(asker: Asker, types: Sequence[str]) -> list[Node]:
-    if len(types) == 1:
-        return asker.limits(types[0])
-    limited = {name: asker.limits(name) for name in types}
-    if not any(limited.values()):
-        return []
-    ids = asker.registry.type_ids
-    return [any_of([all_of([TypeIs((ids[name],)), *nodes]) for name, nodes in limited.items()])]
+    return list(asker.limits(types[0]) if len(types) == 1 else asker.limits_of(types))
 
 
 def _count(query: Query, value: str, limits: Limits) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fhir_server.core.dates import DAY_US
-from fhir_server.search.tree import PROBE, SCAN, SURE, Writer, exists
+from fhir_server.search.tree import PROBE, SCAN, SURE, exists
 from fhir_server.storage import wire
+from fhir_server.storage.writer import Writer
 
 _SURE_PREFIX = 3
 _EARTH_KM = 6371.0088

@@ -6,8 +6,9 @@ Resources without a value come last in either direction. https://hl7.org/fhir/R4
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from fhir_server.search.tree import Walk, Writer
+from fhir_server.search.tree import Walk
 from fhir_server.storage import wire
+from fhir_server.storage.writer import Writer
 
 
 class SortKey(Protocol):

@@ -178,8 +178,7 @@ def _list_term(asked: Asked) -> Term:
             if literal is None or literal.type != "List":
                 raise asked.bad_value("the id of a List (functional lists such as $current-problems are not kept)")
             keys.append(self_key("List", literal.id))
-        if not asker.sees("List"):
-            return any_of([])
+        asker.must_see("List", asked.name)
         return Has(param, type_id, all_of([Self(tuple(keys)), *asker.limits("List")]))
 
     return match
@@ -211,13 +210,10 @@ def _chain(asked: Asked, rest: str) -> Condition:
     param, ids = param_id(asked.resource_type, asked.param.code), asked.registry.type_ids
 
     def compiled(value: str, asker: Asker) -> Node:
-        return any_of(
-            [
-                Chain(param, ids[name], all_of([of(value, asker), *asker.limits(name)]))
-                for name, of in inner
-                if asker.sees(name)
-            ]
-        )
+        seen = [(name, of) for name, of in inner if asker.sees(name)]
+        if not seen:
+            asker.must_see(inner[0][0], asked.name)
+        return any_of([Chain(param, ids[name], all_of([of(value, asker), *asker.limits(name)])) for name, of in seen])
 
     return compiled
 
@@ -239,8 +235,7 @@ def _has(registry: Registry, resource_type: str, name: str, full_name: str) -> C
     param, type_id = param_id(source, code), registry.type_ids[resource_type]
 
     def compiled(value: str, asker: Asker) -> Node:
-        if not asker.sees(source):
-            return any_of([])
+        asker.must_see(source, full_name)
         return Has(param, type_id, all_of([inner(value, asker), *asker.limits(source)]))
 
     return compiled

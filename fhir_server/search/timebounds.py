@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from fhir_server.core.dates import DAY_US, MAX_US, MIN_US
 from fhir_server.search.ranges import DateIs
-from fhir_server.search.tree import Node, Writer
+from fhir_server.search.tree import Node
 from fhir_server.storage import wire
+from fhir_server.storage.writer import Writer
 
 # With more long rows than this that reach past the wanted start, a walk is not bounded below.
 _MOST_LONG = 1000

@@ -8,31 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from fhir_server.storage.wire import Param
+from fhir_server.storage.writer import Writer
 
 # How selective a driver is: next to one row; surely few rows; unknown, so count first; few rows, but found by reading
 # a whole range of an index.
 UNIQUE, SURE, PROBE, SCAN = 0, 1, 2, 3
-
-
-class Writer:
-    """Collects the parameters of one statement; `$1` is the tenant. Equal shapes of a tree give equal text."""
-
-    __slots__ = ("_aliases", "params")
-
-    def __init__(self, tenant_id: int) -> None:
-        self.params: list[Param] = [tenant_id]
-        self._aliases = 0
-
-    def p(self, value: Param) -> str:
-        """The placeholder of a new parameter."""
-        self.params.append(value)
-        return f"${len(self.params)}"
-
-    def alias(self) -> str:
-        """A table alias that is not used yet in the statement."""
-        self._aliases += 1
-        return f"x{self._aliases}"
 
 
 class Node(Protocol):

@@ -75,7 +75,7 @@ def _explained(registry: Registry, place: Place, error: Any) -> Iterator[tuple[s
         case "anyOf":
             yield from _explained_choice(place, error)
         case "additionalProperties":
-            for name in kind.unexpected:
+            for name in kind.unexpected[:_MOST]:
                 yield "structure", _unknown(place, name), place.below(name)
         case "enum":
             yield "code-invalid", _wrong_code(place, kind.options), place.text

@@ -29,7 +29,9 @@ def test_operations_by_level() -> None:
     assert (None, "everything") not in BASE.operations
     assert BASE.operations["Slot", "validate"].code == "validate"
     assert BASE.operations[None, "closure"].affects_state is True
-    assert len({operation.url for operation in BASE.operations.values()}) == 46
+    urls = {operation.url for operation in BASE.operations.values()}
+    assert len([url for url in urls if url.startswith("http://hl7.org/fhir/")]) == 46
+    assert BASE.operations["Patient", "break-glass"].affects_state is True
 
 
 def test_nested_operation_parameters() -> None:

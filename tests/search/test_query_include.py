@@ -7,10 +7,8 @@ import pytest
 
 from fhir_server.core.context import Context
 from fhir_server.core.errors import FhirError, Forbidden
-from fhir_server.core.keys import token_key
 from fhir_server.interactions.search import matches
 from fhir_server.search import drive
-from fhir_server.security import policy
 from fhir_server.security.scopes import parse_scopes
 from fhir_server.settings import settings
 from tests.search.query_walk import bundle, context, fill, ids, new_context
@@ -121,7 +119,7 @@ def test_refused(filled: Context, query: str) -> None:
 
 
 class TestScopes:
-    """The caller's scopes narrow includes, chains and `_has` alike; what is not readable is silently absent."""
+    """The caller's scopes narrow includes; a chain or `_has` through what may not be searched is refused (smart-138)."""
 
     @pytest.fixture
     def limited(self, filled: Context) -> Context:
@@ -138,11 +136,13 @@ class TestScopes:
         assert ids(page, "include") == ["Organization/leaf"]
 
     def test_has(self, limited: Context) -> None:
-        assert ids(bundle(limited, "Patient", "_has:Observation:patient:status=final")) == []
+        with pytest.raises(Forbidden):
+            bundle(limited, "Patient", "_has:Observation:patient:status=final")
 
     def test_chain(self, filled: Context) -> None:
         ctx = context(filled.tenant.id, "system/Observation.rs")
-        assert ids(bundle(ctx, "Observation", "patient._id=p1")) == []
+        with pytest.raises(Forbidden):
+            bundle(ctx, "Observation", "patient._id=p1")
         assert len(ids(bundle(filled, "Observation", "patient._id=p1"))) == 2
 
     def test_whole_system(self, limited: Context) -> None:
@@ -162,18 +162,18 @@ class TestScopes:
 
 
 class TestNarrowing:
-    """Keys that a visible row must have (labels, compartments) hold for every source of rows."""
+    """What granular scopes name holds for every source of rows."""
 
     @pytest.fixture
-    def narrowed(self, monkeypatch: pytest.MonkeyPatch) -> Context:
+    def narrowed(self) -> Context:
         ctx = new_context()
         secret = {"meta": {"tag": [{"code": "open"}]}}
         shown = [{**row, **secret} for row in RESOURCES if row["id"] in ("p1", "o1", "leaf", "root")]
         hidden = [row for row in RESOURCES if row["id"] not in ("p1", "o1", "leaf", "root")]
         fill(ctx, [*shown, *hidden])
-        monkeypatch.setattr(policy, "narrow", lambda _, kind: [[token_key(kind, "_tag", "open")]])
         drive.forget()
-        return ctx
+        scope = " ".join(f"system/{name}.rs?_tag=open" for name in ("Patient", "Observation", "Organization"))
+        return context(ctx.tenant.id, scope)
 
     def test_matches_and_counts(self, narrowed: Context) -> None:
         page = bundle(narrowed, "Patient", "_total=accurate")

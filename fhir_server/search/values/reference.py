@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html#reference. A contained resource is no target
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.core.keys import compartment_key, key64, target_key
+from fhir_server.core.keys import compartment_key, key64, patient_key, target_key
 from fhir_server.core.references import parse_literal
 from fhir_server.search.rows import Emit, IndexRows
 from fhir_server.search.values.leaf import Leaf
@@ -53,6 +53,8 @@ def _reference(leaves: Sequence[Leaf]) -> Emit:
                 rows.keys.append(key64(prefix + form))
             if local_id is not None and kind in leaf.compartments:
                 rows.tokens.append(compartment_key(kind, local_id, leaf.resource_type))
+                if kind == "Patient":
+                    rows.keys.append(patient_key(local_id))
         if "identifier" in value:
             identifier(value, kind, rows)
 
