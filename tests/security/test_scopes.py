@@ -27,8 +27,9 @@ def test_letters(text: str, resource_type: str, granted: str, refused: str) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "system/Patient", "system/Patient.", "system/Patient.sr", "system/Patient.x", "patient/*.rs",
-     "system/patient.rs", "system/Patient.rs?category=laboratory", "*"],
+    ["", " ", "system/Patient", "system/Patient.", "system/Patient.sr", "system/Patient.x",
+     "system/patient.rs", "system/*.rs?category=laboratory", "patient/Observation.read?category=laboratory",
+     "patient/Observation.rs?", "launch/Patient", "*"],
 )  # fmt: skip
 def test_what_cannot_be_enforced_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
