@@ -47,7 +47,9 @@ class Settings:
     )
     redis_url: str = _row("REDIS_URL", "", "Valkey or Redis to use instead of the embedded one.")
     secret_key_file: str = _row(
-        "SALAM_SECRET_KEY_FILE", "", "Key that signs page links; made on first use. Empty: secret.key in SALAM_DATA."
+        "SALAM_SECRET_KEY_FILE",
+        "",
+        "Key that signs page links and wraps the keys of secrets; made on first use. Empty: secret.key in SALAM_DATA.",
     )
     web_workers: int = _row("SALAM_WEB_WORKERS", 2, "Processes of the web server.")
     web_threads: int = _row("SALAM_WEB_THREADS", 1, "Threads in each of them.")
@@ -60,7 +62,31 @@ class Settings:
     max_includes: int = _row("SALAM_MAX_INCLUDES", 1_000, "Most resources that includes add to one page.")
     page_size: int = _row("SALAM_PAGE_SIZE", 20, "Resources on a page when the request does not say.")
     max_page_size: int = _row("SALAM_MAX_PAGE_SIZE", 1_000, "Most resources on a page.")
+    max_nodes: int = _row("SALAM_MAX_NODES", 1_000_000, "Most values (or XML elements) in a body.")
+    max_string_bytes: int = _row(
+        "SALAM_MAX_STRING_BYTES", 1024 * 1024, "Longest string in a body, other than base64 data and narrative."
+    )
+    client_rate: int = _row(
+        "SALAM_CLIENT_RATE", 600_000, "FHIR requests a minute for each user of a client; 0: no limit."
+    )
+    tenant_rate: int = _row("SALAM_TENANT_RATE", 2_000_000, "FHIR requests a minute for a tenant; 0: no limit.")
+    trusted_proxies: str = _row(
+        "SALAM_TRUSTED_PROXIES", "", "Networks of proxies whose X-Forwarded-* headers count, such as 10.0.0.0/8, ::1."
+    )
+    outbound_allow: str = _row(
+        "SALAM_OUTBOUND_ALLOW",
+        "",
+        "host:port, separated by commas, that the server may call besides public https addresses (also by http).",
+    )
     log_level: str = _row("SALAM_LOG_LEVEL", "info", "debug, info, warning or error.")
+    smtp_url: str = _row(
+        "SALAM_SMTP_URL", "", "Mail server, smtp(s)://user:password@host:port; empty: mails are files in SALAM_DATA."
+    )
+    mail_from: str = _row("SALAM_MAIL_FROM", "salam@localhost", "Sender of mails.")
+    session_idle_minutes: int = _row(
+        "SALAM_SESSION_IDLE_MINUTES", 30, "Minutes without a request after which a person has to sign in again."
+    )
+    session_hours: int = _row("SALAM_SESSION_HOURS", 12, "Longest time until a person has to sign in again.")
     metrics_token: str = _row(
         "SALAM_METRICS_TOKEN", "", "Bearer token for /metrics; empty: only clients on this machine may read it."
     )

@@ -1,0 +1,1 @@
+"""The decisions of the authorization server: clients, grants, tokens. One file per thing the standards name."""
