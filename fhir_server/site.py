@@ -8,13 +8,63 @@ from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
+from werkzeug.exceptions import HTTPException
 
 from fhir_server.core.errors import FhirError
 from fhir_server.rest import dispatch
+from fhir_server.security.proxies import origin
 from fhir_server.settings import settings
 from fhir_server.storage.errors import StatementError
 
 site = Flask(__name__)
+# A path that is not written the one way names nothing: no redirects to what it could have meant.
+site.url_map.merge_slashes = False
+site.url_map.strict_slashes = True
+site.url_map.redirect_defaults = False
+site.config.update(MAX_CONTENT_LENGTH=1024 * 1024, MAX_FORM_MEMORY_SIZE=256 * 1024, MAX_FORM_PARTS=200)
+# For what says nothing about itself; pages bring their own policy, public documents their own life.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@site.before_request
+def check_origin() -> None:
+    """Refuse a Host that is none, and plain http where clients use https."""
+    origin(request.environ)
+
+
+@site.after_request
+def add_headers(response: Response) -> Response:
+    """What every answer carries unless it says otherwise."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if settings.public_url.startswith("https:") or _came_by_https():
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
+
+
+def _came_by_https() -> bool:
+    try:
+        return origin(request.environ).startswith("https:")
+    except FhirError:
+        return False
+
+
+@site.errorhandler(FhirError)
+def refused(error: FhirError) -> ResponseReturnValue:
+    """An error of the engine, where the page or endpoint has no form of its own for it."""
+    return jsonify(error.outcome()), error.status, error.headers
+
+
+@site.errorhandler(HTTPException)
+def failed(error: HTTPException) -> ResponseReturnValue:
+    """Any other error: its name and nothing of the request."""
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return jsonify(error=error.name), error.code or 500, headers
 
 
 @site.get("/health/live")

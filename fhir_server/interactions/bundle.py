@@ -14,10 +14,18 @@ def link(relation: str, url: str) -> dict[str, str]:
 
 
 def bundle(
-    kind: str, entries: Iterable[bytes], *, links: Sequence[dict[str, str]] = (), total: int | None = None
+    kind: str,
+    entries: Iterable[bytes],
+    *,
+    links: Sequence[dict[str, str]] = (),
+    total: int | None = None,
+    labels: Sequence[dict[str, str]] = (),
 ) -> bytes:
-    """A Bundle of entries that are JSON text already."""
-    head = b'{"resourceType":"Bundle","type":"%s"' % kind.encode()
+    """A Bundle of entries that are JSON text already. `labels`: its security labels."""
+    head = b'{"resourceType":"Bundle"'
+    if labels:
+        head += b',"meta":{"security":%b}' % encode(labels)
+    head += b',"type":"%s"' % kind.encode()
     if total is not None:
         head += b',"total":%d' % total
     if links:

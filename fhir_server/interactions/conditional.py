@@ -12,7 +12,16 @@ from fhir_server.core.keys import key64
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.search import Match, matches
 from fhir_server.interactions.stage import stage_deletion
-from fhir_server.interactions.write import check_id, create, lock_one, store, update_head
+from fhir_server.interactions.write import (
+    check_head,
+    check_id,
+    create,
+    lock_heads,
+    lock_one,
+    log_unchanged,
+    store,
+    update_head,
+)
 from fhir_server.security import policy
 from fhir_server.storage import locks, resources
 from fhir_server.storage.versions import Version
@@ -53,6 +62,7 @@ def conditional_create(ctx: Context, resource_type: str, resource: dict[str, Any
             written = create(ctx, resource_type, resource)
         else:
             head = existing_version(ctx, resource_type, match)
+            log_unchanged(ctx, "create", resource_type, head)
             written = Written(resource_type, head, created=False, changed=False)
     if not ctx.db.held:
         ctx.db.commit()
@@ -99,7 +109,9 @@ def conditional_delete(ctx: Context, resource_type: str, query: Query) -> list[s
         found = find(ctx, resource_type, query, limit=MAX_DELETED + 1)
         if len(found) > MAX_DELETED:
             raise TooCostly(f"The condition matches more than {MAX_DELETED} resources. Narrow it.")
-        heads = resources.lock(ctx.db, ctx.tenant.id, [(resource_type, match.id) for match in found])
+        heads = lock_heads(ctx, [(resource_type, match.id) for match in found], "d")
+        for head in heads.values():
+            check_head(ctx, head, resource_type, head.id)
         deletions = [stage_deletion(ctx, head) for head in heads.values() if not head.deleted]
         if deletions:
             store(ctx, deletions)

@@ -1,7 +1,7 @@
 """history of an instance, a type or the system. https://hl7.org/fhir/R4/http.html#history"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from fhir_server.core.context import Context
@@ -10,12 +10,15 @@ from fhir_server.core.dates import format_instant, parse_range
 from fhir_server.core.errors import Forbidden, Invalid, NotFound
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.bundle import bundle, link
+from fhir_server.interactions.past import visible_versions
 from fhir_server.interactions.subset import shaped
-from fhir_server.security import policy
+from fhir_server.security import audit, policy
 from fhir_server.settings import settings
 from fhir_server.storage import history as rows
 from fhir_server.storage.clock import END, first_seq
+from fhir_server.storage.resources import Log, as_it_is
 from fhir_server.storage.versions import Version
+from fhir_server.storage.writer import Rule
 
 _METHODS = {"C": "POST", "U": "PUT", "P": "PATCH", "D": "DELETE"}
 
@@ -36,7 +39,7 @@ def history(
     """A history Bundle, newest version first, in pages. Raises `NotFound` for an instance that never was."""
     asked = _parse(query)
     path = "/".join(part for part in (ctx.base, resource_type, resource_id, "_history") if part)
-    scope = f"{ctx.tenant.id}|{path}|{asked.since}|{asked.at}|{ctx.principal.scopes.text}"
+    scope = f"{ctx.tenant.id}|{path}|{asked.since}|{asked.at}|{policy.visible_text(ctx, _letter(resource_id))}"
     before = unseal(ctx.cursor_key, scope, asked.cursor) if asked.cursor else END
     at_start, at_end = asked.at or (0, 0)
     window = rows.Window(
@@ -45,10 +48,13 @@ def history(
         at=first_seq(at_start) if asked.at else 0,
         count=asked.count + 1,
     )
-    versions = _fetch(ctx, resource_type, resource_id, window)
+    log = _disclosure(ctx, resource_type, resource_id, query, asked.count)
+    versions = _fetch(ctx, resource_type, resource_id, window, log)
     if not versions and resource_id and not asked.cursor:
         _must_exist(ctx, resource_type or "", resource_id)
     page = versions[: asked.count]
+    if not log.done or not page:
+        ctx.db.run([log.apart(list(dict.fromkeys(version.rid for version in page)))], final=True)
     links = [link("self", _url(path, query))]
     if len(versions) > asked.count and page:
         kept = [(k, v) for k, v in query if k != "_cursor"]
@@ -56,25 +62,66 @@ def history(
     return bundle("history", [_entry(ctx, version, query) for version in page], links=links)
 
 
-def _fetch(ctx: Context, resource_type: str | None, resource_id: str | None, window: rows.Window) -> list[Version]:
-    tenant_id, ids = ctx.tenant.id, ctx.registry.type_ids
-    if resource_type and resource_id:
-        policy.allow(ctx, "history", resource_type)
-        return rows.instance(ctx.db, tenant_id, ids[resource_type], resource_type, resource_id, window)
+def _disclosure(
+    ctx: Context, resource_type: str | None, resource_id: str | None, query: Sequence[tuple[str, str]], count: int
+) -> audit.Disclosure:
+    level = "instance" if resource_id else "type" if resource_type else "system"
+    what = "/".join(part for part in (resource_type, resource_id, "_history") if part)
+    detail = {"query": urlencode(query), "what": what}
+    return audit.Disclosure(ctx, f"history-{level}", resource_type, shown=count, empty=False, detail=detail)
+
+
+def _fetch(
+    ctx: Context, resource_type: str | None, resource_id: str | None, window: rows.Window, log: Log = as_it_is
+) -> list[Version]:
+    """The versions of the window that the caller may see. What is thinned out afterwards is not logged along."""
+    letter = _letter(resource_id)
+    types = _types(ctx, resource_type, letter)
+    rule = policy.rule(ctx, types if types is not None else ctx.registry.resource_types, letter)
+    found: list[Version] = []
+    while True:
+        page = _read(ctx, types, resource_id, window, rule, log if rule is None else as_it_is)
+        if rule is None:
+            return page
+        found += visible_versions(ctx, page, letter)
+        if len(page) < window.count or len(found) >= window.count:
+            return found[: window.count]
+        window = replace(window, before=page[-1].seq)
+
+
+def _letter(resource_id: str | None) -> str:
+    """The history of an instance is reading it, that of a type or the system is searching (SMART 2.2)."""
+    return "r" if resource_id else "s"
+
+
+def _types(ctx: Context, resource_type: str | None, letter: str) -> Sequence[str] | None:
     if resource_type:
-        policy.allow(ctx, "history", resource_type)
-        return rows.changes(ctx.db, tenant_id, [ids[resource_type]], window)
-    visible = policy.readable_types(ctx, "r")
+        policy.allow(ctx, "read" if letter == "r" else "search", resource_type)
+        return (resource_type,)
+    visible = policy.readable_types(ctx, letter)
     if visible is not None and not visible:
-        raise Forbidden("The token's scopes do not allow to read any type (needed: system/*.r).")
-    types = None if visible is None else [ids[name] for name in sorted(visible) if name in ids]
-    return rows.changes(ctx.db, tenant_id, types, window)
+        raise Forbidden("The token's scopes do not allow to search any type (needed: system/*.s).")
+    return None if visible is None else sorted(visible)
+
+
+def _read(
+    ctx: Context,
+    types: Sequence[str] | None,
+    resource_id: str | None,
+    window: rows.Window,
+    rule: Rule | None,
+    log: Log,
+) -> list[Version]:
+    tenant_id, ids = ctx.tenant.id, ctx.registry.type_ids
+    if types and resource_id:
+        return rows.instance(ctx.db, tenant_id, ids[types[0]], types[0], resource_id, window, rule, log)
+    type_ids = None if types is None else [ids[name] for name in types]
+    return rows.changes(ctx.db, tenant_id, type_ids, window, rule, log)
 
 
 def _must_exist(ctx: Context, resource_type: str, resource_id: str) -> None:
-    anything = rows.Window(END, 0, 0, 1)
-    type_id = ctx.registry.type_ids[resource_type]
-    if not rows.instance(ctx.db, ctx.tenant.id, type_id, resource_type, resource_id, anything):
+    anything = rows.Window(END, 0, 0, settings.max_page_size)
+    if not _fetch(ctx, resource_type, resource_id, anything):
         raise NotFound(f"{resource_type}/{resource_id} is not known here.")
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from fhir_server.conformance.definitions import FHIR_VERSION
 from fhir_server.conformance.registry import Registry
+from fhir_server.conformance.search_parameters import SearchParam
+from fhir_server.interactions import audit_log
+from fhir_server.interactions.audit_query import SUPPORTED
 
 RELEASED = "2026-11-21"
 STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
@@ -112,6 +115,8 @@ def _resource(
     revincludes: list[str], operations: Mapping[str, str],
 ) -> dict[str, Any]:
     params = registry.search_params(name)
+    if name == audit_log.TYPE:
+        return _log_entry(params)
     entry: dict[str, Any] = {
         "type": name,
         "profile": STRUCTURE + name,
@@ -133,12 +138,27 @@ def _resource(
     return entry
 
 
+def _log_entry(params: Mapping[str, SearchParam]) -> dict[str, Any]:
+    """What the audit log offers: it is read and searched, and it writes itself."""
+    return {
+        "type": audit_log.TYPE,
+        "profile": STRUCTURE + audit_log.TYPE,
+        "interaction": [{"code": code} for code in ("read", "vread", "search-type")],
+        "versioning": "versioned",
+        "searchParam": [
+            {"name": code, "definition": params[code].url, "type": params[code].type}
+            for code in SUPPORTED
+            if code in params
+        ],
+    }
+
+
 def _revincludes(registry: Registry) -> dict[str, list[str]]:
     """`Type:code` parameters by the type that they point to, sorted."""
     found: dict[str, list[str]] = {}
     for name in registry.resource_types:
         for code, param in sorted(registry.search_params(name).items()):
-            if param.type == "reference":
+            if param.type == "reference" and name != audit_log.TYPE:
                 follows = f"{name}:{code}"
                 anywhere = registry.resource_types if follows in ANY_TARGET_REVINCLUDES else ()
                 for target in param.targets or anywhere:

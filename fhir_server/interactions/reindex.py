@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.conformance.registry import Registry
+from fhir_server.core.context import Tenant
 from fhir_server.core.keys import param_id
 from fhir_server.core.resource_json import decode
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.search.extract import IndexRows, extract, extract_param
+from fhir_server.security import consent
+from fhir_server.security.consent_conditions import Reader
 from fhir_server.storage import clock, tenants
 from fhir_server.storage import reindex as stored
 from fhir_server.storage.index_rows import TABLES, Rows
@@ -23,7 +27,6 @@ _TOKEN = "token"
 _EVERY_TYPE = ("Resource", "DomainResource")
 _MOST_EXAMPLES = 20
 _SWEEP = 5000
-_NOTHING = IndexRows()
 
 
 @dataclass(slots=True)
@@ -134,14 +137,22 @@ def _gather(into: RowsByTable, rows: IndexRows, head: Head, ts: int | None = Non
 
 
 def reindex(
-    db: Session, tenant_id: int, registry: Registry, *, base: str, after: int = 0, limit: int = 200
+    db: Session, tenant: Tenant, registry: Registry, *, base: str, after: int = 0, limit: int = 200
 ) -> Progress:
-    """Compare the next resources with their index rows and repair what differs. Start with `after=0`."""
+    """Compare the next resources with their index rows and repair what differs. Start with `after=0`.
+
+    The rules of consents are made anew as well.
+    """
+    tenant_id = tenant.id
     heads = stored.batch(db, tenant_id, after, limit, lock=True)
     last = len(heads) < limit
     upto = None if last else heads[-1].rid
     found = _compare(db, tenant_id, registry, heads, base, stored.stored_typed_between(db, tenant_id, after, upto))
     stored.repair(db, tenant_id, found.gone, found.come, found.heads)
+    kind = registry.type_ids["Consent"]
+    consents = {head.rid: decode(head.body) for head in heads if head.type_id == kind and not head.deleted}
+    if consents:
+        consent.renew(db, tenant_id, consents, Reader(registry, base, ZoneInfo(tenant.zone)))
     db.commit()
     return Progress(len(heads), len(found.rids()), upto)
 
@@ -170,7 +181,8 @@ def _compare(
     want: RowsByTable = {table.name: set() for table in TABLES}
     asked: Rows = set()
     for head in heads:
-        rows = _NOTHING if head.deleted else extract(registry, decode(head.body), base)
+        # A deletion has no rows; its keys say who may know of it, and what they came from is not on the row any more.
+        rows = IndexRows(keys=list(head.keys)) if head.deleted else extract(registry, decode(head.body), base)
         ts = head.ts if head.deleted else clock.micros(head.rid) if rows.ts is None else rows.ts
         _gather(want, rows, head, ts)
         asked.update((key, head.ts, head.rid) for key in head.keys)

@@ -23,7 +23,8 @@ from fhir_server.search.page import Position
 from fhir_server.search.query import Limits, Query, conditions, parse
 from fhir_server.search.sort import Column
 from fhir_server.search.tree import UNIQUE
-from fhir_server.security import policy
+from fhir_server.security import audit, policy
+from fhir_server.security.labels import bundle_label
 from fhir_server.settings import settings
 from fhir_server.storage import clock
 from fhir_server.storage.session import Row
@@ -73,9 +74,22 @@ def search(
     what = _search(ctx, query)
     if explain:
         return _explain(ctx, what, query)
+    log = _disclosure(ctx, resource_type, pairs, compartment, url)
     if query.count_only:
-        return _counted(ctx, what, query, url)
-    return _page(ctx, asker, what, query, url)
+        return _counted(ctx, what, query, url, log)
+    return _page(ctx, asker, what, query, url, log)
+
+
+def _disclosure(
+    ctx: Context,
+    resource_type: str | None,
+    pairs: Pairs,
+    compartment: tuple[str, str] | None,
+    url: str,
+) -> audit.Disclosure:
+    event = "search-compartment" if compartment else "search-type" if resource_type else "search-system"
+    detail = {"query": _url("", pairs)[1:], "what": url.removeprefix(ctx.base).lstrip("/")}
+    return audit.Disclosure(ctx, event, resource_type, detail=detail)
 
 
 def matches(ctx: Context, resource_type: str, pairs: Pairs, limit: int = 2) -> list[Match]:
@@ -99,7 +113,9 @@ def asker_of(ctx: Context, letter: str = "s") -> Asker:
         zone=UTC,
         now_us=clock.micros(clock.tick()),
         readable=policy.readable_types(ctx, letter),
-        narrow=lambda name: policy.narrow(ctx, name),
+        limits=lambda name: policy.limits(ctx, name, letter),
+        limits_of=lambda names: policy.limits_of(ctx, names, letter),
+        rule=lambda names: policy.rule(ctx, names, letter),
         find_value_set=lambda canonical: _value_set(ctx, canonical),
     )
 
@@ -107,9 +123,8 @@ def asker_of(ctx: Context, letter: str = "s") -> Asker:
 def _value_set(ctx: Context, canonical: str) -> dict[str, Any] | None:
     if not asker_sees(ctx, "ValueSet"):
         return None
-    limits: list[Any] = [Keys(tuple(group)) for group in policy.narrow(ctx, "ValueSet")]
     node = Keys((token_key("ValueSet", "url", canonical),), True, UNIQUE)
-    what = _search_of(ctx, ("ValueSet",), [node, *limits])
+    what = _search_of(ctx, ("ValueSet",), [node, *policy.limits(ctx, "ValueSet")])
     rows, _ = fetch.read_page(ctx.db, what, fetch.make_plan(ctx.db, what), 1)
     found: dict[str, Any] | None = decode(rows[0][fetch.BODY] or b"") if rows else None
     return found
@@ -149,16 +164,18 @@ def _primary(ctx: Context, types: tuple[str, ...]) -> int | None:
     return param_id(types[0], param.code)
 
 
-def _counted(ctx: Context, what: Search, query: Query, url: str) -> SearchResult:
+def _counted(ctx: Context, what: Search, query: Query, url: str, log: audit.Disclosure) -> SearchResult:
     plan = fetch.make_plan(ctx.db, what)
-    rows = plans.run(ctx.db, [fetch.count_statement(what, plan)], final=True)[0]
+    rows = plans.run(ctx.db, [fetch.count_statement(what, plan), log.apart(())], final=True)[0]
     total = int(rows[0][0] or 0)
     links = [link("self", _url(url, query.kept))]
     return SearchResult(bundle("searchset", _notes(query), links=links, total=total), 0, total)
 
 
-def _page(ctx: Context, asker: Asker, what: Search, query: Query, url: str) -> SearchResult:
-    scope = cursor.scope_text(ctx.tenant.id, url, query.kept, _visible(ctx, asker, query))
+def _page(
+    ctx: Context, asker: Asker, what: Search, query: Query, url: str, log: audit.Disclosure
+) -> SearchResult:
+    scope = cursor.scope_text(ctx.tenant.id, url, query.kept, policy.visible_text(ctx, "s"))
     known = None if query.cursor is None else cursor.read(ctx.cursor_key, scope, query.cursor)
     plan = fetch.make_plan(ctx.db, what)
     counting = query.total == "accurate" and known is None
@@ -170,17 +187,26 @@ def _page(ctx: Context, asker: Asker, what: Search, query: Query, url: str) -> S
         after=known.after if known else None,
         newest=known.newest if known else None,
         extra=[fetch.count_statement(what, plan)] if counting else [],
-        final=not query.includes,
     )
     page, more = rows[: query.count], len(rows) > query.count
     total = known.total if known else _total(ctx, what, plan, query, counted, None if more else len(page))
     here = known or cursor.Progress(None, clock.tick(), total)
     links = _links(ctx, scope, query, url, here, fetch.position(page[-1]) if more else None)
     included, cut = _included(ctx, asker, query, page)
+    # A round trip of its own: a search is planned for its values, and planning the log along would cost twice as much.
+    ctx.db.run([log.apart([int(row[fetch.RID] or 0) for row in (*page, *included)])], final=True)
     entries = _entries(ctx, query, page, included)
     if cut:
         query.dropped.append(_cut_note())
-    return SearchResult(bundle("searchset", entries + _notes(query), links=links, total=total), len(page), total)
+    labels = _labels((*page, *included))
+    body = bundle("searchset", entries + _notes(query), links=links, total=total, labels=labels)
+    return SearchResult(body, len(page), total)
+
+
+def _labels(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """The page is to be handled as its most sensitive resource. Parsed only where there may be a label at all."""
+    bodies = [row[fetch.BODY] or b"" for row in rows]
+    return bundle_label(map(decode, bodies)) if any(b'"security"' in body for body in bodies) else []
 
 
 def _links(
@@ -202,12 +228,6 @@ def _links(
     if end is not None:
         links.append(to("next", here.onward(end)))
     return links
-
-
-def _visible(ctx: Context, asker: Asker, query: Query) -> str:
-    readable = "*" if asker.readable is None else ",".join(sorted(asker.readable))
-    narrowed = [(name, asker.narrow(name)) for name in query.types] if len(query.types) == 1 else []
-    return f"{ctx.principal.client_id}|{readable}|{narrowed}"
 
 
 def _total(

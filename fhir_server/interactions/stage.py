@@ -13,7 +13,6 @@ from fhir_server.storage import clock
 from fhir_server.storage.versions import NewVersion, Version
 
 CREATE, UPDATE, PATCH, DELETE = "C", "U", "P", "D"
-_NOTHING = IndexRows()
 
 
 def new_id() -> str:
@@ -60,8 +59,10 @@ def stage(
 
 
 def stage_deletion(ctx: Context, head: Version) -> NewVersion:
-    """The version that says: deleted. It has no body and no index rows."""
+    """The version that says: deleted. It has no body and no index rows, but keeps the keys by which it is decided who
+    may know of it."""
     seq = _next_seq(head)
+    before = extract(ctx.registry, decode(head.body), ctx.base)
     resource_type = ctx.registry.type_names[head.type_id]
     return NewVersion(
         type_id=head.type_id,
@@ -75,9 +76,9 @@ def stage_deletion(ctx: Context, head: Version) -> NewVersion:
         ts=head.ts,
         seq=seq,
         body=b"",
-        index=_NOTHING,
+        index=IndexRows(keys=before.keys),
         old=head,
-        old_index=extract(ctx.registry, decode(head.body), ctx.base),
+        old_index=before,
     )
 
 

@@ -3,19 +3,22 @@
 https://hl7.org/fhir/R4/http.html#create, #update, #delete
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Invalid, NotFound, PreconditionFailed
+from fhir_server.core.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 from fhir_server.core.references import ID
 from fhir_server.core.resource_json import decode
 from fhir_server.interactions import definitions
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, UPDATE, new_id, stage, stage_deletion, unchanged
-from fhir_server.security import policy
+from fhir_server.security import audit, consent, labels, policy
+from fhir_server.security.consent_node import role_may
 from fhir_server.storage import resources
 from fhir_server.storage.versions import NewVersion, Version
 from fhir_server.storage.write import write
+from fhir_server.storage.writer import Rule
 from fhir_server.validation.run import validate
 
 
@@ -24,6 +27,7 @@ def create(ctx: Context, resource_type: str, resource: dict[str, Any]) -> Writte
     policy.allow(ctx, "create", resource_type)
     validate(ctx.registry, resource, expected_type=resource_type)
     new = stage(ctx, resource, new_id(), method=CREATE)
+    policy.check_result(ctx, resource, "c", new.index.keys)
     store(ctx, [new])
     return Written(resource_type, new, created=True, changed=True)
 
@@ -66,8 +70,7 @@ def update_head(
     )
     if new is None:
         assert head is not None
-        if not ctx.db.held:
-            ctx.db.commit()
+        log_unchanged(ctx, "update", resource_type, head)
         return Written(resource_type, head, created=False, changed=False)
     store(ctx, [new])
     return Written(resource_type, new, created=head is None or head.deleted, changed=True)
@@ -85,40 +88,86 @@ def stage_update(
     method: str = UPDATE,
 ) -> NewVersion | None:
     """The version that an update makes, or None when it changes nothing. Checks the preconditions."""
+    check_head(ctx, head, resource_type, resource_id)
     check_match(head, if_match, if_none_match)
-    if head is None:
-        policy.allow(ctx, "create", resource_type)
     before = decode(head.body) if head is not None and not head.deleted else None
     if before is not None and unchanged(before, resource):
         return None
-    return stage(ctx, resource, resource_id, head=head, before=before, method=method)
+    labels.check_change(before, resource, role_may(ctx.principal, "relabel") or ctx.principal.user is None)
+    new = stage(ctx, resource, resource_id, head=head, before=before, method=method)
+    policy.check_result(ctx, resource, "u", new.index.keys)
+    return new
 
 
 def delete(ctx: Context, resource_type: str, resource_id: str, *, if_match: str | None = None) -> Version | None:
     """Delete; the deletion's version, or None when there was nothing to delete (which is no error)."""
     policy.allow(ctx, "delete", resource_type)
-    head = lock_one(ctx, resource_type, resource_id)
+    head = lock_one(ctx, resource_type, resource_id, "d")
+    if head is not None and head.hidden:
+        head = None
     if if_match is not None:
         check_match(head, if_match, None)
     if head is None or head.deleted:
+        log_unchanged(ctx, "delete", resource_type, head)
         return head
+    check_head(ctx, head, resource_type, resource_id)
     deletion = stage_deletion(ctx, head)
     store(ctx, [deletion])
     return as_version(deletion)
 
 
-def lock_one(ctx: Context, resource_type: str, resource_id: str) -> Version | None:
-    """Lock one head for writing."""
-    heads = resources.lock(ctx.db, ctx.tenant.id, [(resource_type, resource_id)])
+def lock_one(ctx: Context, resource_type: str, resource_id: str, letter: str = "u") -> Version | None:
+    """Lock one head for writing, with what the caller may know and do of it."""
+    heads = lock_heads(ctx, [(resource_type, resource_id)], letter)
     return heads.get((ctx.registry.type_ids[resource_type], resource_id))
+
+
+def lock_heads(ctx: Context, names: Collection[tuple[str, str]], letter: str) -> dict[tuple[int, str], Version]:
+    """Lock the heads of these (type, id) for an update (`u`) or a deletion (`d`), keyed by (type_id, id)."""
+    types = tuple(dict.fromkeys([name for name, _ in names]))
+    seen, changeable = policy.rule(ctx, types, "r"), policy.rule(ctx, types, letter)
+    return resources.lock(ctx.db, ctx.tenant.id, names, _known(seen, changeable), changeable)
+
+
+def _known(seen: Rule | None, changeable: Rule | None) -> Rule | None:
+    """A caller knows of what he may read and of what he may change."""
+    if seen is None or changeable is None:
+        return None
+    return lambda w, row: f"({seen(w, row)} OR {changeable(w, row)})"
+
+
+def check_head(ctx: Context, head: Version | None, resource_type: str, resource_id: str) -> None:
+    """Raise unless the caller may change this head, or make a first version under the id where there is none (the right
+    to update includes that, SMART 2.2).
+
+    To whom something of the type is hidden by patient, scope or label, an id that is taken looks like one that is free:
+    both are not found, because he may not choose ids.
+    """
+    if head is None or head.hidden:
+        if head is None and policy.chooses_ids(ctx, resource_type):
+            return
+        raise NotFound(f"{resource_type}/{resource_id} is not known here.")
+    if head.barred:
+        raise Forbidden(f"The token's scopes do not allow to change this {resource_type}.")
 
 
 def store(ctx: Context, news: list[NewVersion]) -> None:
     """Write versions, with what must follow from them in the same transaction."""
-    followed = definitions.concerns(ctx, news)
-    write(ctx.db, ctx.tenant.id, news, final=not followed)
+    followed, consents = definitions.concerns(ctx, news), consent.concerns(ctx, news)
+    final = not followed and not consents
+    write(ctx.db, ctx.tenant.id, news, final=final, also=[audit.written(ctx, news)])
+    if consents:
+        consent.changed(ctx, news)
     if followed:
         definitions.after_write(ctx, news)
+    elif consents and not ctx.db.held:
+        ctx.db.commit()
+
+
+def log_unchanged(ctx: Context, event: str, resource_type: str, head: Version | None) -> None:
+    """Log a write that had nothing to change, and end its transaction."""
+    rids = [head.rid] if head is not None else []
+    ctx.db.run([audit.about(ctx, event, resource_type=resource_type, rids=rids)], final=True)
 
 
 def check_id(resource: dict[str, Any], resource_type: str, resource_id: str) -> None:
@@ -158,6 +207,6 @@ def as_version(new: NewVersion) -> Version:
 
 def existing(head: Version | None, resource_type: str, resource_id: str) -> Version:
     """The head of a resource that must exist."""
-    if head is None or head.deleted:
+    if head is None or head.deleted or head.hidden:
         raise NotFound(f"{resource_type}/{resource_id} is not known here.")
     return head

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlencode
 
 from fhir_server.conformance.operations import Operation
 from fhir_server.conformance.registry import Registry
@@ -11,16 +12,19 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, MethodNotAllowed, NotFound, NotSupported
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import decode, encode
-from fhir_server.operations import parameters
+from fhir_server.operations import break_glass, parameters
 from fhir_server.operations.call import Handler, OperationCall
+from fhir_server.operations.disclosures import disclosures
 from fhir_server.operations.everything import everything
 from fhir_server.operations.expand import expand
+from fhir_server.operations.explain_access import explain_access
 from fhir_server.operations.lastn import lastn
 from fhir_server.operations.lookup import lookup
 from fhir_server.operations.meta import meta, meta_add, meta_delete
 from fhir_server.operations.subsumes import subsumes
 from fhir_server.operations.validate import validate
 from fhir_server.operations.validate_code import code_system_validate_code, value_set_validate_code
+from fhir_server.security import audit
 from fhir_server.validation import run
 
 _EDGE = frozenset({"_format", "_pretty"})
@@ -32,12 +36,13 @@ _PAGED = frozenset({"_cursor"})
 class Wired:
     """An operation that this server does. `extra`: parameters that it takes besides its definition's (`*`: any);
     `takes_invalid`: its input may be invalid FHIR, because to say so is its purpose; `not_at`: a level of its
-    definition at which it is not offered, with the reason."""
+    definition at which it is not offered, with the reason; `logs`: it tells the audit log itself what it showed."""
 
     handler: Handler
     extra: frozenset[str] = frozenset()
     takes_invalid: bool = False
     not_at: tuple[str, str] = ("", "")
+    logs: bool = False
 
 
 OPERATIONS: Mapping[tuple[str | None, str], Wired] = {
@@ -47,10 +52,14 @@ OPERATIONS: Mapping[tuple[str | None, str], Wired] = {
     ("Resource", "meta-add"): Wired(meta_add),
     ("Resource", "meta-delete"): Wired(meta_delete),
     ("Patient", "everything"): Wired(
-        everything, _PAGED, not_at=("type", "Call it on one patient; for all patients, search or export.")
+        everything, _PAGED, not_at=("type", "Call it on one patient; for all patients, search or export."), logs=True
     ),
-    ("Encounter", "everything"): Wired(everything, _PAGED),
-    ("Observation", "lastn"): Wired(lastn, _ANY),
+    ("Patient", "disclosures"): Wired(disclosures, _PAGED, logs=True),
+    ("Patient", "break-glass"): Wired(break_glass.open_record, logs=True),
+    ("Patient", "end-break-glass"): Wired(break_glass.end_record, logs=True),
+    ("Resource", "explain-access"): Wired(explain_access),
+    ("Encounter", "everything"): Wired(everything, _PAGED, logs=True),
+    ("Observation", "lastn"): Wired(lastn, _ANY, logs=True),
     ("ValueSet", "expand"): Wired(expand),
     ("ValueSet", "validate-code"): Wired(value_set_validate_code),
     ("CodeSystem", "validate-code"): Wired(code_system_validate_code),
@@ -75,6 +84,9 @@ def invoke(
     values, extra = _input(ctx, request, operation, wired)
     call = OperationCall(operation, resource_type, resource_id, parameters.checked(operation, values), extra)
     answer = wired.handler(ctx, call)
+    if not wired.logs:
+        detail = {"what": call.path, "query": urlencode(request.query)}
+        ctx.db.run([audit.about(ctx, "operation", resource_type=resource_type, detail=detail)], final=True)
     return answer if isinstance(answer, FhirResponse) else FhirResponse(200, encode(answer))
 
 

@@ -22,9 +22,9 @@ from fhir_server.interactions.bundle import bundle, link
 from fhir_server.operations.call import OperationCall
 from fhir_server.operations.searchset import entry
 from fhir_server.search.extract import primary_date
-from fhir_server.security import policy
+from fhir_server.security import audit, policy
 from fhir_server.storage import compartment_rows
-from fhir_server.storage.compartment_rows import Focus, Limits, Members, Place
+from fhir_server.storage.compartment_rows import Focus, Members, Place
 from fhir_server.storage.session import Row
 
 MOST = 1000
@@ -54,6 +54,8 @@ class _Page:
 
     entries: list[bytes]
     room: int
+    rids: list[int]
+    log: audit.Disclosure
     next: list[Any] | None = None
 
 
@@ -65,23 +67,28 @@ def everything(ctx: Context, call: OperationCall) -> FhirResponse:
     wanted = _wanted(ctx, call, compartment, resource_id, types)
     members = wanted.members
     count = _count(call)
-    scope = "|".join((str(ctx.tenant.id), call.path, _query(call), ctx.principal.client_id, ctx.principal.scopes.text))
+    scope = "|".join((str(ctx.tenant.id), call.path, _query(call), policy.visible_text(ctx, "r")))
     at = _position(ctx, call, scope)
-    page = _Page([], count)
+    log = audit.Disclosure(ctx, "operation", compartment, detail={"what": call.path, "query": _query(call)})
+    page = _Page([], count, [], log)
     focus = (ctx.registry.type_ids[compartment], compartment, resource_id)
     first = at is None
     rows: list[Row] = []
     # One row more than there is room for, and one that may be the compartment's own resource.
     if at is None:
-        own, rows = compartment_rows.first_page(ctx.db, ctx.tenant.id, focus, members, count + 2)
+        rule = policy.rule(ctx, [compartment], "r")
+        own, rows = compartment_rows.first_page(ctx.db, ctx.tenant.id, focus, rule, members, count + 2)
         head = _present(own, compartment, resource_id)
         at = ["m", head.rid]
         if compartment in types and (members.since is None or head.last_updated >= members.since):
-            _add(ctx, page, [(str(focus[0]).encode(), resource_id.encode(), head.body)], b"match")
+            own_row = (str(head.rid).encode(), str(focus[0]).encode(), resource_id.encode(), head.body)
+            _add(ctx, page, [own_row], b"match")
     elif at[0] == "m":
         place = Place(*at[2:]) if len(at) > 2 else None
         rows = compartment_rows.next_page(ctx.db, ctx.tenant.id, members, place, count + 2)
     _fill(ctx, page, wanted, at, rows)
+    if not log.done:
+        ctx.db.run([log.apart(page.rids)], final=True)
     return FhirResponse(200, _bundle(ctx, call, scope, page, whole=first and page.next is None))
 
 
@@ -125,6 +132,7 @@ def _fill(ctx: Context, page: _Page, wanted: _Wanted, at: Sequence[Any], rows: S
         without=wanted.both,
         after=after,
         limit=page.room + 1,
+        log=lambda statement: page.log(statement, page.rids),
     )
     shown = found[: page.room]
     if len(found) > len(shown):
@@ -135,6 +143,7 @@ def _fill(ctx: Context, page: _Page, wanted: _Wanted, at: Sequence[Any], rows: S
 def _add(ctx: Context, page: _Page, rows: Sequence[Row], mode: bytes) -> None:
     base, names = ctx.base.encode(), ctx.registry.type_names
     page.entries += [entry(base, names, row, mode) for row in rows]
+    page.rids += [int(row[-4] or 0) for row in rows]
     page.room -= len(rows)
 
 
@@ -145,12 +154,12 @@ def _types(ctx: Context, call: OperationCall) -> frozenset[str]:
         if name not in ctx.registry.type_ids:
             raise Invalid("_type takes names of resource types.", expression="http._type", code="value")
     wanted = frozenset(asked or ctx.registry.resource_types)
-    readable = policy.readable_types(ctx)
+    readable = policy.readable_types(ctx, "r")
     return wanted if readable is None else wanted & readable
 
 
 def _wanted(ctx: Context, call: OperationCall, compartment: str, resource_id: str, types: frozenset[str]) -> _Wanted:
-    readable = policy.readable_types(ctx)
+    readable = policy.readable_types(ctx, "r")
     names = [n for n in ctx.registry.compartments[compartment] if readable is None or n in readable]
     asked, period = call.parameters, _period(call.parameters)
     followed = sorted(_followed(ctx.registry, compartment) & types)
@@ -158,7 +167,7 @@ def _wanted(ctx: Context, call: OperationCall, compartment: str, resource_id: st
         keys=[compartment_key(compartment, resource_id, name) for name in names],
         period=period,
         dates=[param_id(n, code) for n in names if (code := primary_date(n)) is not None] if period else (),
-        limits=_limits(ctx, (*names, *followed)),
+        rule=policy.rule(ctx, (*names, *followed), "r"),
     )
     members = sources
     if "_type" in asked or "_since" in asked:
@@ -166,11 +175,6 @@ def _wanted(ctx: Context, call: OperationCall, compartment: str, resource_id: st
         members = replace(sources, keys=keys, since=parse_range(asked["_since"])[0] if "_since" in asked else None)
     both = [key for name, key in zip(names, sources.keys, strict=True) if name in followed]
     return _Wanted(members, sources, followed, both)
-
-
-def _limits(ctx: Context, names: Sequence[str]) -> Limits:
-    ids = ctx.registry.type_ids
-    return [(ids[name], groups) for name in names if (groups := policy.narrow(ctx, name))]
 
 
 def _period(asked: dict[str, Any]) -> tuple[int, int] | None:

@@ -12,9 +12,10 @@ from fhir_server.operations.call import OperationCall
 from fhir_server.operations.searchset import entry
 from fhir_server.search.leaves import Keys
 from fhir_server.search.query import conditions
-from fhir_server.search.tree import Writer, found
-from fhir_server.security import policy
+from fhir_server.search.tree import found
+from fhir_server.security import audit, policy
 from fhir_server.storage.lastn_rows import newest_per_code
+from fhir_server.storage.writer import Writer
 
 MOST_FOUND = 20_000
 MOST = 1000
@@ -31,12 +32,14 @@ def lastn(ctx: Context, call: OperationCall) -> FhirResponse:
     if each < 1:
         raise Invalid("max takes a whole number from 1.", expression="http.max", code="value")
     asker = asker_of(ctx)
-    asked = conditions(asker, resource_type, call.extra) if call.extra else asker.limits(resource_type)
+    asked = conditions(asker, resource_type, call.extra) if call.extra else list(asker.limits(resource_type))
     nodes = [*asked, Keys((type_key(resource_type),))]
     w = Writer(ctx.tenant.id)
     sql = found(w, nodes, "rid")
+    detail = {"what": call.path, "query": urlencode(call.extra)}
+    log = audit.Disclosure(ctx, "operation", resource_type, detail=detail)
     number, rows = newest_per_code(
-        ctx.db, sql, w.params, each=min(each, MOST + 1), most_found=MOST_FOUND, limit=MOST + 1
+        ctx.db, sql, w.params, each=min(each, MOST + 1), most_found=MOST_FOUND, limit=MOST + 1, log=log
     )
     if number > MOST_FOUND or len(rows) > MOST:
         raise TooCostly(

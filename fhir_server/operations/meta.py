@@ -28,10 +28,9 @@ def meta(ctx: Context, call: OperationCall) -> dict[str, Any]:
     else:
         readable = policy.readable_types(ctx)
         names = [name for name in ctx.registry.resource_types if readable is None or name in readable]
-    # A type of which only some rows may be seen has its rule in the statement.
-    rules = "".join(_rule(ctx, name) for name in names)
+    rule = policy.rule(ctx, names, "s")
     present = [present_key(name, f"_{kind}") for name in names for kind in _LISTS]
-    number, found = in_use(ctx.db, ctx.tenant.id, [type_key(name) for name in names], present, rules, MOST)
+    number, found = in_use(ctx.db, ctx.tenant.id, [type_key(name) for name in names], present, rule, MOST)
     if number > MOST:
         raise TooCostly(f"$meta over more than {MOST} resources is not computed. Ask on a type or a resource.")
     result: dict[str, list[Any]] = {}
@@ -55,6 +54,7 @@ def meta_delete(ctx: Context, call: OperationCall) -> dict[str, Any]:
 def _changed(
     ctx: Context, call: OperationCall, change: Callable[[str, list[Any], list[Any]], list[Any]]
 ) -> dict[str, Any]:
+    policy.allow(ctx, "read", call.type or "")
     given: Mapping[str, Any] = call.parameters["meta"]
 
     def apply(resource: dict[str, Any]) -> dict[str, Any]:
@@ -84,10 +84,3 @@ def _identity(kind: str, value: Any) -> Any:
     """What makes two entries the same: the canonical, or system and code."""
     return value if kind == "profile" else (value.get("system"), value.get("code"))
 
-
-def _rule(ctx: Context, name: str) -> str:
-    groups = policy.narrow(ctx, name)
-    if not groups:
-        return ""
-    keys = " AND ".join(f"z.keys && '{{{','.join(str(int(key)) for key in group)}}}'::bigint[]" for group in groups)
-    return f" AND (z.type_id <> {int(ctx.registry.type_ids[name])} OR ({keys}))"

@@ -1,6 +1,7 @@
 """Binary in its own media type. https://hl7.org/fhir/R4/binary.html#rest"""
 
 import binascii
+import re
 from base64 import b64decode, b64encode
 from typing import Any
 
@@ -11,8 +12,9 @@ from fhir_server.rest import negotiate
 from fhir_server.storage.versions import Version
 
 _FHIR = (FHIR_JSON, FHIR_XML, "application/json", "application/xml", "text/json", "text/xml")
-# A browser must never run what somebody uploaded.
-_SAFE = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(?: *; *[\w!#$&^.+=\"-]{1,200}){0,5}\Z", re.ASCII)
+# What a browser may show in its window; it saves the rest. Nothing runs: wsgi.py sends a sandbox with every answer.
+_SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
 
 
 def raw(request: FhirRequest, version: Version) -> FhirResponse | None:
@@ -20,10 +22,14 @@ def raw(request: FhirRequest, version: Version) -> FhirResponse | None:
     if dict(request.query).get("_format") or not request.header("accept"):
         return None
     resource = decode(version.body)
-    content_type = resource.get("contentType", "application/octet-stream")
+    content_type = resource.get("contentType")
+    if not isinstance(content_type, str) or not _MEDIA_TYPE.match(content_type):
+        content_type = "application/octet-stream"
     if not negotiate.accepts(request.header("accept"), content_type.partition(";")[0].strip().lower()):
         return None
-    return FhirResponse(200, data_of(resource), dict(_SAFE), content_type)
+    shown = content_type.partition(";")[0].strip().lower() in _SHOWN
+    headers = {} if shown else {"Content-Disposition": "attachment"}
+    return FhirResponse(200, data_of(resource), headers, content_type)
 
 
 def is_raw(request: FhirRequest, resource_type: str | None) -> bool:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.errors import Invalid, TooLarge, UnsupportedMediaType
 from fhir_server.core.messages import FhirRequest
-from fhir_server.core.resource_json import decode, depth
+from fhir_server.core.resource_json import check_strings, decode_sent, depth
 from fhir_server.rest.negotiate import XML, sent
 from fhir_server.rest.xml_format import from_xml
 from fhir_server.settings import settings
@@ -21,10 +21,23 @@ def parse_body(request: FhirRequest, registry: Registry) -> Any:
     form = sent(request.header("content-type"))
     if not request.body:
         raise Invalid("The request needs a body.", code="required")
-    value = from_xml(request.body, registry) if form == XML else decode(request.body)
+    value = _xml(request.body, registry) if form == XML else _json(request.body)
     if _may_be_deep(request.body, form) and depth(value, settings.max_depth) > settings.max_depth:
         raise TooLarge(f"The body is nested deeper than {settings.max_depth} levels.")
     request.resource = value
+    return value
+
+
+def _json(body: bytes) -> Any:
+    return decode_sent(body, max_values=settings.max_nodes, max_string=settings.max_string_bytes)
+
+
+def _xml(body: bytes, registry: Registry) -> Any:
+    if body.count(b"<") > settings.max_nodes:
+        raise TooLarge(f"The body has more than {settings.max_nodes} elements.")
+    value = from_xml(body, registry)
+    if len(body) > settings.max_string_bytes:
+        check_strings(value, settings.max_string_bytes)
     return value
 
 

@@ -12,9 +12,12 @@ from fhir_server.interactions.bundle import bundle
 from fhir_server.interactions.worlds import refresh
 from fhir_server.rest.body import parse_resource
 from fhir_server.rest.entries import METHODS, Entry
+from fhir_server.rest.routes import meant
 from fhir_server.rest.transaction import transact
+from fhir_server.security import audit, throttle
+from fhir_server.security.authenticate import forget, principal_of
 from fhir_server.settings import settings
-from fhir_server.storage.errors import DefinitionsChanged
+from fhir_server.storage.errors import DefinitionsChanged, RightsChanged
 
 Perform = Callable[[FhirRequest], FhirResponse]
 
@@ -23,6 +26,10 @@ def process(ctx: Context, request: FhirRequest, perform: Perform) -> FhirRespons
     """POST [base]: run the entries of a batch or transaction Bundle; one response per entry, in request order."""
     resource = parse_resource(request, ctx.registry)
     entries = _entries(ctx, resource, request)
+    who = ctx.principal
+    if who.token_hash is not None and len(entries) > 1:
+        # A Bundle costs what its entries would.
+        throttle.fhir(ctx.tenant.id, who.client_id, who.user.id if who.user else "", len(entries) - 1)
     if resource["type"] == "transaction":
         responses = transact(ctx, entries, perform)
     else:
@@ -83,15 +90,49 @@ def _alone(ctx: Context, entry: Entry, perform: Perform) -> bytes:
             # An earlier entry (or another request) changed the tenant's definitions; this entry has not run yet.
             _renew(ctx)
             response = perform(entry.request)
+        except RightsChanged:
+            _renew_rights(ctx)
+            response = perform(entry.request)
         ctx.db.commit()
         return entry.answer(response)
     except FhirError as error:
         ctx.db.rollback()
+        try:
+            _log_refused(ctx, entry, error.status)
+        except (DefinitionsChanged, RightsChanged):
+            _renew_rights(ctx)
+            _log_refused(ctx, entry, error.status)
         failure = entry.blame(error)
         return entry.answer(FhirResponse(failure.status, encode(failure.outcome())))
 
 
+def _log_refused(ctx: Context, entry: Entry, status: int) -> None:
+    event = audit.refused(
+        ctx.db,
+        ctx.tenant.id,
+        meant(ctx.registry, entry.request.method, entry.request.path)[0],
+        status,
+        who=ctx.principal,
+        request_id=ctx.request_id,
+        detail={"what": entry.request.path},
+    )
+    ctx.db.run([event], final=True)
+
+
+def _renew_rights(ctx: Context) -> None:
+    """What the token allows changed between two entries: the next one runs under what it allows now."""
+    ctx.db.rollback()
+    place = refresh(ctx.db, ctx.tenant.slug)
+    forget(ctx.tenant.id, ctx.principal.token_hash)
+    if ctx.principal.token_hash is not None:
+        ctx.principal = principal_of(ctx.db, ctx.tenant.id, place.version, ctx.principal.token_hash)
+    ctx.registry, ctx.tenant = place.registry, place.tenant
+    who = ctx.principal
+    ctx.db.enter(ctx.tenant.id, who.token_hash, place.version, stamp=who.stamp, writing=True)
+
+
 def _renew(ctx: Context) -> None:
     place = refresh(ctx.db, ctx.tenant.slug)
-    ctx.registry = place.registry
-    ctx.db.enter(ctx.tenant.id, ctx.principal.token_hash, place.version, writing=True)
+    ctx.registry, ctx.tenant = place.registry, place.tenant
+    who = ctx.principal
+    ctx.db.enter(ctx.tenant.id, who.token_hash, place.version, stamp=who.stamp, writing=True)

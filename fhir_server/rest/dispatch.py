@@ -3,24 +3,33 @@
 HTTP, bundle entries, the command line and (later) the UI all come through here.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from fhir_server.core.context import Context, Principal
-from fhir_server.core.errors import FhirError, Invalid, Issue, NotSupported, Unavailable, outcome
+from fhir_server.core.errors import FhirError, Invalid, Issue, NotFound, NotSupported, Unavailable, outcome
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.worlds import World, refresh, world
 from fhir_server.rest import bundles
 from fhir_server.rest.handlers import HANDLERS
 from fhir_server.rest.respond import preference
-from fhir_server.rest.routes import Route, route
-from fhir_server.security.authenticate import authenticate
+from fhir_server.rest.routes import Route, meant, route
+from fhir_server.security import audit, throttle
+from fhir_server.security.authenticate import authenticate, bearer_digest, forget
 from fhir_server.security.scopes import Scopes
 from fhir_server.settings import settings
 from fhir_server.storage import tenants
-from fhir_server.storage.errors import ConnectionLost, DefinitionsChanged, SerializationFailure, UniqueViolation
+from fhir_server.storage.errors import (
+    ConnectionLost,
+    DefinitionsChanged,
+    RightsChanged,
+    SerializationFailure,
+    UniqueViolation,
+)
 from fhir_server.storage.session import Session
 
 Also = Callable[[Session], None]
@@ -59,9 +68,11 @@ def handle(
     try:
         return _answer(request, slug, principal, before_commit)
     except FhirError as error:
+        _log_refused(request, slug, principal, error.status)
         return error_response(error)
     except Exception:
         _log.exception("request failed")
+        _log_refused(request, slug, principal, 500)
         issue = Issue("fatal", "exception", "The server failed on this request. The fault is on our side.")
         return FhirResponse(500, encode(outcome([issue])))
 
@@ -69,6 +80,37 @@ def handle(
 def error_response(error: FhirError) -> FhirResponse:
     """An error as an answer."""
     return FhirResponse(error.status, encode(error.outcome()), dict(error.headers))
+
+
+def _log_refused(request: FhirRequest, slug: str, principal: Principal | None, status: int) -> None:
+    """Put a request that failed into the audit log, in a transaction of its own. The answer is an error either way."""
+    try:
+        db = session()
+        place = world(db, slug)
+        interaction, type_name = meant(place.registry, request.method, request.path)
+        if interaction in _OPEN:
+            return
+        who = principal
+        if who is None:
+            with contextlib.suppress(FhirError):
+                who = authenticate(db, place.tenant.id, place.version, request.header("authorization"))
+        db.enter(place.tenant.id, None, place.version)
+        event = audit.refused(
+            db,
+            place.tenant.id,
+            interaction,
+            status,
+            who=who,
+            type_id=place.registry.type_ids.get(type_name or ""),
+            request_id=request.header("x-request-id") or "",
+            detail={"what": request.path, "query": urlencode(request.query)},
+        )
+        db.run([event], final=True)
+    except (ConnectionLost, NotFound):
+        # Without a database, or for a tenant that is not there, there is no log to write to.
+        pass
+    except Exception:
+        _log.exception("a refused request could not be logged")
 
 
 def _answer(
@@ -82,6 +124,9 @@ def _answer(
         except DefinitionsChanged:
             db.rollback()
             place = refresh(db, slug)
+        except RightsChanged:
+            db.rollback()
+            forget(place.tenant.id, bearer_digest(request.header("authorization")))
         except (UniqueViolation, SerializationFailure):
             db.rollback()
             if attempt == _ATTEMPTS:
@@ -124,8 +169,10 @@ def _once(
         who = principal or ANONYMOUS
     else:
         who = principal or authenticate(db, place.tenant.id, place.version, request.header("authorization"))
+        if principal is None:
+            throttle.fhir(place.tenant.id, who.client_id, who.user.id if who.user else "")
         writing = request.method not in _READING and not request.path.endswith("_search")
-        db.enter(place.tenant.id, who.token_hash, place.version, writing=writing)
+        db.enter(place.tenant.id, who.token_hash, place.version, stamp=who.stamp, writing=writing)
     ctx = Context(
         tenant=place.tenant,
         principal=who,
@@ -134,6 +181,7 @@ def _once(
         base=request.base,
         cursor_key=settings.secret_key(),
         lenient=preference(request, "handling") == "lenient",
+        request_id=request.header("x-request-id") or "",
     )
     if before_commit is None:
         response = perform(ctx, request, where)

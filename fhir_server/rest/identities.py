@@ -13,6 +13,7 @@ from fhir_server.interactions.conditional import find_one
 from fhir_server.interactions.search import Match
 from fhir_server.interactions.stage import new_id
 from fhir_server.rest.entries import Entry
+from fhir_server.security import policy
 
 
 @dataclass(slots=True)
@@ -93,6 +94,7 @@ def _posted(
             f"Another entry creates {first.type} under the same ifNoneExist condition.",
             expression="request.ifNoneExist",
         )
+    policy.allow(ctx, "create", name)
     query = parse_qsl(condition.partition("?")[2] or condition, keep_blank_values=True)
     match = find_one(ctx, name, query)
     if match is not None:

@@ -3,11 +3,11 @@
 from email.utils import parsedate_to_datetime
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Invalid
+from fhir_server.core.errors import Invalid, NotFound, NotSupported
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import decode
+from fhir_server.interactions import audit_log, write
 from fhir_server.interactions import read as reading
-from fhir_server.interactions import write
 from fhir_server.interactions.history import history
 from fhir_server.interactions.patch import Change, patch
 from fhir_server.interactions.patch_fhirpath import apply_fhirpath_patch
@@ -22,6 +22,8 @@ from fhir_server.storage.versions import Version
 
 def read(ctx: Context, request: FhirRequest, route: Route) -> FhirResponse:
     """GET Type/id, with If-None-Match and If-Modified-Since."""
+    if route.type == audit_log.TYPE:
+        return FhirResponse(200, audit_log.read(ctx, route.id or ""), {"ETag": 'W/"1"'})
     version = reading.read(ctx, route.type or "", route.id or "")
     headers = respond.version_headers(version)
     if _not_modified(request, version):
@@ -31,6 +33,10 @@ def read(ctx: Context, request: FhirRequest, route: Route) -> FhirResponse:
 
 def vread(ctx: Context, request: FhirRequest, route: Route) -> FhirResponse:
     """GET Type/id/_history/version."""
+    if route.type == audit_log.TYPE:
+        if route.extra != "1":
+            raise NotFound("What is in the audit log has one version.")
+        return FhirResponse(200, audit_log.read(ctx, route.id or ""), {"ETag": 'W/"1"'})
     version = reading.vread(ctx, route.type or "", route.id or "", route.extra or "")
     return _shown(ctx, request, route, version, respond.version_headers(version))
 
@@ -113,5 +119,7 @@ def delete(ctx: Context, request: FhirRequest, route: Route) -> FhirResponse:
 
 def history_of(ctx: Context, request: FhirRequest, route: Route) -> FhirResponse:
     """GET [Type[/id]]/_history."""
+    if route.type == audit_log.TYPE:
+        raise NotSupported("What is in the audit log has no history: it is never changed.")
     return FhirResponse(200, history(ctx, route.type, route.id, request.query))
 

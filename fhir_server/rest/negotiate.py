@@ -1,5 +1,6 @@
 """Formats: which one the client sent, which one it wants. https://hl7.org/fhir/R4/http.html#mime-type"""
 
+import re
 from functools import lru_cache
 
 from fhir_server.core.errors import NotAcceptable, UnsupportedMediaType
@@ -22,6 +23,7 @@ _NAMES = {
     "text/*": JSON,
 }
 JSON_PATCH = "application/json-patch+json"
+_UTF8 = re.compile(r"""\bcharset\s*=\s*["']?(?:utf-?8|us-ascii)["']?\s*(?:;|\Z)""", re.IGNORECASE)
 
 
 @lru_cache(maxsize=512)
@@ -71,7 +73,10 @@ def _by_preference(accept: str) -> list[str]:
 @lru_cache(maxsize=512)
 def sent(content_type: str | None) -> str:
     """`json` or `xml`, by the Content-Type of a body. Raises `UnsupportedMediaType`."""
-    name = (content_type or FHIR_JSON).partition(";")[0].strip().lower()
+    name, _, parameters = (content_type or FHIR_JSON).partition(";")
+    name = name.strip().lower()
+    if "charset" in parameters.lower() and not _UTF8.search(parameters):
+        raise UnsupportedMediaType("The body must be UTF-8.", expression="http.Content-Type")
     if name in (JSON_PATCH, "application/octet-stream", ""):
         return JSON
     if name not in _NAMES or "*" in name:

@@ -8,6 +8,7 @@ from fhir_server.core.errors import Issue, outcome
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.result import Written
+from fhir_server.security import policy
 from fhir_server.storage.versions import NewVersion, Version
 
 
@@ -36,6 +37,14 @@ def version_headers(version: Version | NewVersion) -> dict[str, str]:
     }
 
 
+def _may_show(ctx: Context, request: FhirRequest, result: Written) -> bool:
+    """Who sent the whole resource knows it; a patch shows what it left alone, so that needs the right to read."""
+    if request.method != "PATCH" or policy.whole(ctx, result.resource_type, "r"):
+        return True
+    version = result.version
+    return isinstance(version, NewVersion) and policy.covers(ctx, result.resource_type, "r", version.index.keys)
+
+
 def written(ctx: Context, request: FhirRequest, result: Written) -> FhirResponse:
     """The answer to create, update and patch. https://hl7.org/fhir/R4/http.html#ops"""
     version = result.version
@@ -45,7 +54,7 @@ def written(ctx: Context, request: FhirRequest, result: Written) -> FhirResponse
         headers["Location"] = location
     status = 201 if result.created else 200
     wish = preference(request, "return")
-    if wish == "minimal":
+    if wish == "minimal" or (wish != "OperationOutcome" and not _may_show(ctx, request, result)):
         return FhirResponse(status, None, headers)
     if wish == "OperationOutcome":
         said = "created" if result.created else "updated" if result.changed else "left as it was: nothing changed"

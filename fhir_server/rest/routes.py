@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from fhir_server.conformance.registry import Registry
-from fhir_server.core.errors import MethodNotAllowed, NotFound
+from fhir_server.core.errors import FhirError, MethodNotAllowed, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,15 @@ def route(registry: Registry, method: str, path: str) -> Route:
         text = f"{method} is not possible at this URL (possible: {allowed})."
         raise MethodNotAllowed(text, headers={"Allow": allowed})
     return Route(interaction, *parts)
+
+
+def meant(registry: Registry, method: str, path: str) -> tuple[str, str | None]:
+    """The interaction and type that a request was about, as far as its method and path tell; never raises."""
+    try:
+        where = route(registry, method, path)
+    except FhirError:
+        return "operation", None
+    return "transaction" if where.interaction == "bundle" else where.interaction, where.type
 
 
 def _shape_of(registry: Registry, segments: list[str]) -> tuple[str, tuple[str | None, str | None, str | None]]:

@@ -15,14 +15,23 @@ from fhir_server.core.resource_json import decode
 from fhir_server.interactions.conditional import conditional_delete, existing_version
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, PATCH, UPDATE, stage, stage_deletion
-from fhir_server.interactions.write import as_version, check_id, check_match, existing, stage_update, store
+from fhir_server.interactions.write import (
+    as_version,
+    check_head,
+    check_id,
+    check_match,
+    existing,
+    lock_heads,
+    lock_one,
+    stage_update,
+    store,
+)
 from fhir_server.rest import respond
 from fhir_server.rest.entries import Entry
 from fhir_server.rest.identities import Identity, claim, settle
 from fhir_server.rest.instance import change_of
 from fhir_server.rest.links import Links
 from fhir_server.security import policy
-from fhir_server.storage import resources
 from fhir_server.storage.versions import NewVersion, Version
 from fhir_server.validation.run import validate
 
@@ -76,12 +85,14 @@ def _delete(ctx: Context, entry: Entry, deleted: dict[str, Entry]) -> FhirRespon
         return FhirResponse(204)
     policy.allow(ctx, "delete", name)
     claim(deleted, f"{name}/{resource_id}", entry)
-    heads = resources.lock(ctx.db, ctx.tenant.id, [(name, resource_id)])
-    head = heads.get((ctx.registry.type_ids[name], resource_id))
+    head = lock_one(ctx, name, resource_id, "d")
+    if head is not None and head.hidden:
+        head = None
     if_match = entry.request.header("if-match")
     if if_match is not None:
         check_match(head, if_match, None)
     if head is not None and not head.deleted:
+        check_head(ctx, head, name, resource_id)
         head = as_version(_stored(ctx, stage_deletion(ctx, head)))
     return FhirResponse(204, None, {"ETag": f'W/"{head.version}"'} if head else {})
 
@@ -120,7 +131,7 @@ def _full_urls(entries: Sequence[Entry], identities: Sequence[Identity]) -> dict
 
 def _lock(ctx: Context, identities: Sequence[Identity]) -> Heads:
     names = {(i.type, i.id) for i in identities if not i.fresh and not i.matched_create}
-    return resources.lock(ctx.db, ctx.tenant.id, names) if names else {}
+    return lock_heads(ctx, names, "u") if names else {}
 
 
 def _stage(ctx: Context, plan: _Plan, heads: Heads) -> NewVersion | None:
@@ -138,6 +149,8 @@ def _stage(ctx: Context, plan: _Plan, heads: Heads) -> NewVersion | None:
     if request.method == "POST":
         policy.allow(ctx, "create", name)
         new: NewVersion | None = stage(ctx, resource, resource_id, method=CREATE)
+        assert new is not None
+        policy.check_result(ctx, resource, "c", new.index.keys)
     else:
         new = _staged_update(ctx, request, name, resource_id, resource, head)
     standing = new or head

@@ -9,7 +9,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from fhir_server.conformance.registry import base_registry
 from fhir_server.core.errors import FhirError, Invalid, NotFound, TooLarge, UnsupportedMediaType
@@ -18,6 +18,7 @@ from fhir_server.core.resource_json import decode, pretty
 from fhir_server.observability import observe
 from fhir_server.rest import dispatch, negotiate
 from fhir_server.rest.xml_format import to_xml
+from fhir_server.security.proxies import origin
 from fhir_server.settings import settings
 
 StartResponse = Callable[..., Any]
@@ -37,6 +38,16 @@ _CORS = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "ETag, Location, Last-Modified, Content-Location, X-Request-Id, Retry-After"),
 ]
+# A browser must run nothing of an answer, and nobody may keep what belongs to one caller.
+_ALWAYS = [
+    *_CORS,
+    ("Cache-Control", "no-store"),
+    ("Vary", "Authorization, Accept, Accept-Encoding"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    ("Referrer-Policy", "no-referrer"),
+]
+_TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
 _PREFLIGHT = [
     *_CORS,
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -56,7 +67,8 @@ _STATUS = {
     503: "503 Service Unavailable",
 }  # fmt: skip
 _GZIP_FROM = 1400
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z")
+# The one way to write a path. The web server has decoded it once; whatever still looks encoded names nothing.
+_PATH = re.compile(r"/t/([a-z0-9][a-z0-9-]{0,62})/fhir((?:/(?!\.{1,2}(?:/|\Z))[^/;%\\\x00-\x1f\x7f]+)*)/?\Z")
 
 
 def fhir(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -71,7 +83,7 @@ def fhir(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byt
         return []
     slug, request, response = "-", None, None
     try:
-        slug, request = _request(environ)
+        slug, request = _request(environ, request_id)
         wanted = negotiate.wanted(_last(request.query, "_format"), request.header("accept"))
     except FhirError as error:
         wanted = negotiate.JSON
@@ -80,6 +92,7 @@ def fhir(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byt
             # A Binary may be asked for in any media type; only its own content can tell whether that fits.
             response = None
     if response is None and request is not None:
+        request.headers["x-request-id"] = request_id
         response = dispatch.handle(request, slug)
     assert response is not None
     try:
@@ -88,7 +101,9 @@ def fhir(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byt
         # The answer holds what XML cannot say (a control character).
         response = dispatch.error_response(error)
         body = _render(response, request, wanted)
-    headers = [*response.headers.items(), *_CORS, ("X-Request-Id", request_id)]
+    headers = [*response.headers.items(), *_ALWAYS, ("X-Request-Id", request_id)]
+    if request is not None and request.base.startswith("https:"):
+        headers.append(_TLS_ONLY)
     if body and environ.get("HTTP_ACCEPT_ENCODING") and len(body) >= _GZIP_FROM:
         body = _compressed(environ["HTTP_ACCEPT_ENCODING"], body, headers)
     if response.status not in (204, 304):
@@ -99,41 +114,43 @@ def fhir(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byt
     return [] if method == "HEAD" or not body else [body]
 
 
-def _request(environ: dict[str, Any]) -> tuple[str, FhirRequest]:
-    path: str = environ["PATH_INFO"]
-    _, _, slug, room, *rest = path.split("/", 4) if path.count("/") >= 3 else ("", "", "", "")
-    if room != "fhir" or not slug:
-        raise NotFound("FHIR is served below /t/{tenant}/fhir.")
+def _request(environ: dict[str, Any], request_id: str) -> tuple[str, FhirRequest]:
+    found = _PATH.match(environ["PATH_INFO"])
+    if found is None:
+        raise NotFound("FHIR is served below /t/{tenant}/fhir, at paths without '//', '..', ';' or escapes.")
+    slug, path = found.groups()
     query_string = environ.get("QUERY_STRING", "")
     query = parse_qsl(query_string, keep_blank_values=True) if query_string else []
+    if query and "access_token" in query_string:
+        _refuse_token(query)
     headers = {name: environ[key] for name, key in _HEADERS if key in environ}
+    headers["x-request-id"] = request_id
     return slug, FhirRequest(
         method=environ["REQUEST_METHOD"],
-        path=_decoded(rest[0]) if rest else "",
+        path=path[1:] if path.isascii() else _decoded(path[1:]),
         query=query,
         headers=headers,
         body=_body(environ) if environ["REQUEST_METHOD"] in ("POST", "PUT", "PATCH") else b"",
-        base=f"{_origin(environ)}/t/{slug}/fhir",
+        base=f"{origin(environ)}/t/{slug}/fhir",
     )
 
 
 def _decoded(path: str) -> str:
     # WSGI gives the path as bytes in latin-1 clothes.
-    if path.isascii():
-        return unquote(path) if "%" in path else path
     try:
         return path.encode("latin-1").decode()
     except UnicodeError:
         raise Invalid("The URL is not UTF-8.") from None
 
 
-def _origin(environ: dict[str, Any]) -> str:
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    if not _HOST.match(host):
-        raise Invalid("The Host header is not a host.", expression="http.Host")
-    return f"{environ['wsgi.url_scheme']}://{host}"
+def _refuse_token(query: list[tuple[str, str]]) -> None:
+    """URLs are logged everywhere: a token in one is spent. RFC 9700 4.3.2"""
+    if any(name == "access_token" for name, _ in query):
+        raise Invalid(
+            "An access token is sent in the Authorization header, never in the URL.",
+            expression="http.access_token",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_request"'},
+        )
 
 
 def _body(environ: dict[str, Any]) -> bytes:
@@ -144,16 +161,24 @@ def _body(environ: dict[str, Any]) -> bytes:
     body: bytes = environ["wsgi.input"].read(limit + 1)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
     if encoding == "gzip":
-        inflater = zlib.decompressobj(wbits=31)
-        try:
-            body = inflater.decompress(body, limit + 1)
-        except zlib.error:
-            raise Invalid("The body is not gzip.", expression="http.Content-Encoding") from None
+        body = _inflated(body, limit + 1)
     elif encoding != "identity":
         raise UnsupportedMediaType("Content-Encoding can be gzip.", expression="http.Content-Encoding")
     if len(body) > limit:
         raise TooLarge(f"The body is larger than {limit} bytes.")
     return body
+
+
+def _inflated(body: bytes, most: int) -> bytes:
+    """A gzip body, unpacked to `most` bytes at most, whatever it would become."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(body, most)
+    except zlib.error:
+        raise Invalid("The body is not gzip.", expression="http.Content-Encoding") from None
+    if len(plain) < most and (not inflater.eof or inflater.unused_data):
+        raise Invalid("The body is not one whole gzip stream.", expression="http.Content-Encoding")
+    return plain
 
 
 def _render(response: FhirResponse, request: FhirRequest | None, wanted: str) -> bytes:
@@ -173,7 +198,6 @@ def _content_type(response: FhirResponse, wanted: str) -> str:
 
 
 def _compressed(accepted: str, body: bytes, headers: list[tuple[str, str]]) -> bytes:
-    headers.append(("Vary", "Accept-Encoding"))
     if "gzip" not in accepted or "gzip;q=0" in accepted.replace(" ", ""):
         return body
     headers.append(("Content-Encoding", "gzip"))

@@ -67,12 +67,16 @@ class _Reader:
         self.parser = expat.ParserCreate(encoding="utf-8", namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.ProcessingInstructionHandler = self._instruction
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._characters
 
     def _doctype(self, *_: Any) -> None:
         raise Invalid("A document type declaration is not accepted.", code="structure")
+
+    def _instruction(self, *_: Any) -> None:
+        raise Invalid("Processing instructions are not accepted.", code="structure")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._div_depth:

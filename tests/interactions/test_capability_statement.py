@@ -35,7 +35,14 @@ def test_every_type_once() -> None:
     assert max(Counter(types).values()) == 1
 
 
-@pytest.mark.parametrize("name", BASE.resource_types)
+def test_the_audit_log_is_read_only() -> None:
+    entry = of_type(STATEMENT, "AuditEvent")
+    assert [each["code"] for each in entry["interaction"]] == ["read", "vread", "search-type"]
+    assert {param["name"] for param in entry["searchParam"]} < set(BASE.search_params("AuditEvent"))
+    assert not [each for each in STATEMENT["rest"][0]["resource"] if "AuditEvent:" in str(each.get("searchRevInclude"))]
+
+
+@pytest.mark.parametrize("name", [name for name in BASE.resource_types if name != "AuditEvent"])
 def test_search_parameters_are_the_registry_s(name: str) -> None:
     entry = of_type(STATEMENT, name)
     said = {param["name"]: (param["type"], param["definition"]) for param in entry["searchParam"]}

@@ -36,7 +36,7 @@ def repaired(tenant: TestTenant) -> tuple[int, int]:
     db, place, base = enter(tenant)
     count, after = 0, 0
     while True:
-        progress = engine.reindex(db, tenant.id, place.registry, base=base, after=after, limit=3)
+        progress = engine.reindex(db, place.tenant, place.registry, base=base, after=after, limit=3)
         count += progress.repaired
         if progress.after is None:
             break

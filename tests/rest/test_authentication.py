@@ -122,10 +122,13 @@ def test_what_a_scope_allows(tenant: "TestTenant", client: Client, scope: str, l
     assert (patched.status == 200) == ("u" in letters)
 
 
-def test_update_as_create_needs_the_right_to_create(tenant: "TestTenant") -> None:
-    limited, id_ = tenant.client("system/Patient.ru"), mark()
-    refused(limited.put(f"Patient/{id_}", patient(id_, id=id_)), 403)
+def test_update_as_create_needs_the_right_to_update(tenant: "TestTenant") -> None:
+    """SMART 2.2: the letter u includes it, the letter c does not."""
+    id_ = mark()
+    refused(tenant.client("system/Patient.cr").put(f"Patient/{id_}", patient(id_, id=id_)), 403)
+    limited = tenant.client("system/Patient.ru")
     refused(limited.get(f"Patient/{id_}"), 404)
+    assert limited.put(f"Patient/{id_}", patient(id_, id=id_)).status == 201
 
 
 def test_conditionals_need_the_right_to_search(tenant: "TestTenant") -> None:
