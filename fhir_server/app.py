@@ -4,16 +4,28 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_server import observability
+from fhir_server.authorization_server import (
+    account,
+    authorization,
+    credentials,
+    endpoints,
+    launch_pages,
+    recovery,
+    signin,
+)
 from fhir_server.rest.wsgi import StartResponse, fhir
 from fhir_server.settings import settings
 from fhir_server.site import site
 
 # This module is what the web server starts from; nothing else imports it but tests.
 observability.configure(settings.log_level)
+for room in (endpoints, signin, recovery, account, credentials, authorization, launch_pages):
+    site.register_blueprint(room.bp)
 
 
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """The WSGI application that granian serves."""
-    if environ["PATH_INFO"].startswith("/t/"):
+    path: str = environ["PATH_INFO"]
+    if path.startswith("/t/") and "/oauth/" not in path and "/.well-known/" not in path:
         return fhir(environ, start_response)
     return site(environ, start_response)

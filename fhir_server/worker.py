@@ -14,15 +14,21 @@ from fhir_server import observability
 from fhir_server.interactions.reindex import run_backfill
 from fhir_server.interactions.worlds import refresh
 from fhir_server.rest.dispatch import session
+from fhir_server.security import audit_seal, mailing
 from fhir_server.settings import settings
-from fhir_server.storage import tenants
+from fhir_server.storage import accounts, oauth_grants, tenants
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.reindex import Job, jobs
+from fhir_server.storage.session import Session
+from fhir_server.storage.tenants import TenantState
 
 _SWEEP_SECONDS = 5.0
+# Batches of the audit log that one tenant gets sealed before the next one has its turn.
+_SEALS_AT_ONCE = 20
 _OPEN = ("waiting", "running")
 _busy: set[str] = set()
 _guard = threading.Lock()
+_log = logging.getLogger(__name__)
 
 
 def _celery_url(url: str) -> str:
@@ -54,17 +60,32 @@ def _logging(**_: object) -> None:
 
 @celery.task(name="salam.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Send a wake-up for every active tenant that has search parameters to index."""
+    """For every active tenant: seal the audit log, send mail that is due, delete what expired, and send a wake-up when
+    it has search parameters to index."""
     db = session()
     for state in tenants.all_tenants(db):
         if state.status == "active":
-            db.enter(state.tenant.id, None, state.registry_version)
             try:
-                waiting = any(job.status in _OPEN for job in jobs(db, state.tenant.id))
+                if _tended(db, state):
+                    backfill.delay(state.tenant.slug)
             except DefinitionsChanged:
-                waiting = True
-            if waiting:
                 backfill.delay(state.tenant.slug)
+            except Exception:
+                # One tenant's trouble is not the others'.
+                _log.exception("a tenant could not be tended")
+                db.rollback()
+
+
+def _tended(db: Session, state: TenantState) -> bool:
+    """What a tenant needs every few seconds; whether it has search parameters to index."""
+    tenant_id = state.tenant.id
+    db.enter(tenant_id, None, state.registry_version)
+    for _ in range(_SEALS_AT_ONCE):
+        if not audit_seal.seal(db, tenant_id):
+            break
+    mailing.send_due(db, tenant_id)
+    db.run([*oauth_grants.sweep(tenant_id), *accounts.sweep(tenant_id)], final=True)
+    return any(job.status in _OPEN for job in jobs(db, tenant_id))
 
 
 @celery.task(name="salam.backfill")  # type: ignore[untyped-decorator]
