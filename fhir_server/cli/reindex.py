@@ -49,7 +49,7 @@ def _repair(slug: str) -> tuple[int, int]:
     while after is not None:
 
         def step(place: World, start: int = after) -> engine.Progress:
-            return engine.reindex(session(), place.tenant.id, place.registry, base=base, after=start)
+            return engine.reindex(session(), place.tenant, place.registry, base=base, after=start)
 
         progress = in_tenant(slug, step)
         done, repaired, after = done + progress.done, repaired + progress.repaired, progress.after

@@ -1,8 +1,10 @@
 """fhir-server run"""
 
+import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import click
 
@@ -23,16 +25,16 @@ _TOKEN_MINUTES = 24 * 60
 def run(host: str, port: int, no_demo: bool) -> int:
     """Start the server and keep it running until Ctrl-C."""
     settings.host, settings.port = host, port
-    token: list[str] = []
+    ways: dict[str, Any] = {}
 
     def first_start() -> None:
-        token.extend(_prepare_tenants(demo=not no_demo))
+        ways.update(_prepare_tenants(demo=not no_demo))
 
-    return Supervisor(lambda: _announce(token)).run(first_start)
+    return Supervisor(lambda: _announce(ways)).run(first_start)
 
 
-def _prepare_tenants(demo: bool) -> list[str]:
-    """Make the demo tenant if it is wanted and missing; a token for it, if there is one.
+def _prepare_tenants(demo: bool) -> dict[str, Any]:
+    """Make the demo tenant if it is wanted and missing; a token and accounts for it, if there is one.
 
     In a process of its own: the engine takes 60 MB that the supervisor need not keep.
     """
@@ -40,19 +42,24 @@ def _prepare_tenants(demo: bool) -> list[str]:
     done = subprocess.run([*command, str(_TOKEN_MINUTES)], check=False, stdout=subprocess.PIPE, env=_environment())
     if done.returncode:
         print("salam: the demo tenant could not be made; the server starts without it.", file=sys.stderr)
-    return done.stdout.decode().split()
+    ways: dict[str, Any] = json.loads(done.stdout or b"{}")
+    return ways
 
 
 def _environment() -> dict[str, str]:
     return {**os.environ, **settings.environment()}
 
 
-def _announce(token: list[str]) -> None:
+def _announce(ways: dict[str, Any]) -> None:
     url = settings.public_url or local_url()
-    if token:
+    if ways:
         base = f"{url}/t/{DEMO}/fhir"
         print(f"\nFHIR base of the demo tenant:\n  {base}\n\nTry it (the token is valid for a day):")
-        print(f"  curl -H 'Authorization: Bearer {token[0]}' '{base}/Patient?_count=5&_pretty=true'\n")
+        print(f"  curl -H 'Authorization: Bearer {ways['token']}' '{base}/Patient?_count=5&_pretty=true'\n")
+        print(f"Sign in at {url}/t/{DEMO}/oauth/account, as one of:")
+        for account in ways["accounts"]:
+            print(f"  {account['email']:<27} {account['password']}")
+        print()
     else:
         print(f"\nFHIR base of a tenant:\n  {url}/t/SLUG/fhir\n\nMake one and a token for it:")
         at = f"--data {settings.data_dir}"

@@ -1,6 +1,7 @@
 """fhir-server tenant create|list|suspend|resume"""
 
 import re
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -24,9 +25,10 @@ def _slug(context: click.Context, option: click.Parameter, value: str) -> str:
     return value
 
 
-def _zone(context: click.Context, option: click.Parameter, value: str) -> str:
+def _zone(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     try:
-        ZoneInfo(value)
+        if value is not None:
+            ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
         raise click.BadParameter(f"{value!r} is no IANA time zone, such as Africa/Casablanca.") from None
     return value
@@ -43,6 +45,23 @@ def create(slug: str, name: str | None, zone: str, as_json: bool) -> None:
     with database():
         made = operator.create_tenant(session(), slug, name or slug, {"zone": zone})
     options.show(made, as_json, f"Tenant {slug} is ready at /t/{slug}/fhir")
+
+
+@tenant.command("set")
+@click.argument("slug")
+@click.option("--zone", callback=_zone, help="IANA zone of dates without one.")
+@click.option("--language", type=click.Choice(["fr", "en", "es", "ar"]), help="Language of its pages and mails.")
+@click.option("--country", help="Country whose rules of retention hold, such as ma, sn or fr.")
+@click.option("--retention-years", type=click.IntRange(1, 150), help="Keep records so long instead.")
+@click.option("--dynamic-registration/--no-dynamic-registration", default=None, help="Apps may register themselves.")
+@options.as_json
+@options.data
+def set_(slug: str, as_json: bool, **chosen: Any) -> None:
+    """Change what is set for a tenant; what is not named stays."""
+    settings = {name: value for name, value in chosen.items() if value is not None}
+    with database():
+        changed = operator.change_settings(session(), slug, settings)
+    options.show(changed, as_json, f"Tenant {slug}: {', '.join(settings) or 'nothing'} changed.")
 
 
 @tenant.command("list")
