@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,15 @@ _NOT_OURS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "SALAM_PUBLI
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`pid`: root of the process tree whose CPU is counted. `data`: its folder. None: only the URL is known."""
+    """`pid`: root of the process tree whose CPU is counted. `data`: its folder. None: only the URL is known.
+
+    `new_token(scope, patient id)` makes an access token, where there is access to its commands.
+    """
 
     target: Target
     pid: int | None = None
     data: Path | None = None
+    new_token: Callable[[str, str], str] | None = None
 
     def conninfo(self) -> str | None:
         """A superuser's connection to its database, where there is access."""
@@ -74,7 +78,12 @@ def started(keep: Path | None = None) -> Iterator[Server]:
 
         cli("tenant", "create", TENANT)
         made = cli("token", "--tenant", TENANT, "--scope", "system/*.cruds", "--minutes", "600")
-        yield Server(Target(f"{url}/t/{TENANT}/fhir", made["access_token"]), process.pid, folder)
+
+        def new_token(scope: str, patient: str) -> str:
+            made = cli("token", "--tenant", TENANT, "--scope", scope, "--patient", patient, "--minutes", "600")
+            return str(made["access_token"])
+
+        yield Server(Target(f"{url}/t/{TENANT}/fhir", made["access_token"]), process.pid, folder, new_token)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
