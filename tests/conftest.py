@@ -87,17 +87,17 @@ class TestTenant:
     id: int
     slug: str
 
-    def token(self, scope: str = "system/*.cruds operator", minutes: int = 60) -> str:
-        """A new access token."""
+    def token(self, scope: str = "system/*.cruds operator", minutes: int = 60, patient: str | None = None) -> str:
+        """A new access token. `patient`: whose record patient/ scopes are about."""
         from fhir_server.cli.token import new_token
 
-        return str(new_token(self.slug, scope, minutes, "tests")["access_token"])
+        return str(new_token(self.slug, scope, minutes, "tests", patient)["access_token"])
 
-    def client(self, scope: str = "system/*.cruds operator") -> "Client":
+    def client(self, scope: str = "system/*.cruds operator", patient: str | None = None) -> "Client":
         """A client with a token of this scope."""
         from tests.client import Client
 
-        return Client(self.slug, self.token(scope))
+        return Client(self.slug, self.token(scope, patient=patient))
 
 
 @pytest.fixture(scope="session")

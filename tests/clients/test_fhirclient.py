@@ -28,7 +28,8 @@ def test_the_capability_statement_is_understood(server: Any) -> None:
     statement = server.capabilityStatement
     assert statement.fhirVersion == "4.0.1"
     assert "Patient" in [resource.type for resource in statement.rest[0].resource]
-    assert server.auth.auth_type == "none"
+    assert server.auth.auth_type == "oauth2"
+    assert server.auth._token_uri.endswith("/oauth/token")
 
 
 def test_create_read_update_delete(server: Any) -> None:
