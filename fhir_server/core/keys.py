@@ -5,6 +5,7 @@ a second preimage must not be constructible.
 """
 
 import struct
+from collections.abc import Collection
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -49,6 +50,17 @@ def compartment_key(compartment: str, member: str, resource_type: str) -> int:
 def patient_key(patient_id: str) -> int:
     """Key of membership in a patient's compartment whatever the resource's type: for checks on a row in hand."""
     return key64(f"~Patient/{patient_id}")
+
+
+def gone_key(key: int) -> int:
+    """Key under which a deleted resource is found that had this compartment or type key: by the history of a record."""
+    return key64(f"~gone\x1f{key}")
+
+
+def gone_among(keys: Collection[int]) -> list[int]:
+    """Of a deleted resource's keys, those under which it is found."""
+    gone = {gone_key(key) for key in keys}
+    return [key for key in keys if key in gone]
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ from fhir_server.core.context import Context
 from fhir_server.core.cursor import seal, unseal
 from fhir_server.core.dates import format_instant, parse_range
 from fhir_server.core.errors import Forbidden, Invalid, NotFound
+from fhir_server.core.keys import gone_key
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.bundle import bundle, link
 from fhir_server.interactions.past import visible_versions
@@ -116,6 +117,9 @@ def _read(
     if types and resource_id:
         return rows.instance(ctx.db, tenant_id, ids[types[0]], types[0], resource_id, window, rule, log)
     type_ids = None if types is None else [ids[name] for name in types]
+    keys = policy.record_keys(ctx, types or ctx.registry.resource_types, "s") if rule is not None else None
+    if rule is not None and keys is not None:
+        return rows.of_records(ctx.db, tenant_id, [*keys, *map(gone_key, keys)], window, rule, log)
     return rows.changes(ctx.db, tenant_id, type_ids, window, rule, log)
 
 

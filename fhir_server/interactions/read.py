@@ -1,17 +1,21 @@
 """read and vread. https://hl7.org/fhir/R4/http.html#read"""
 
+from dataclasses import replace
+
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Gone, NotFound
 from fhir_server.core.resource_json import decode
 from fhir_server.interactions.past import visible_versions
 from fhir_server.search.values.reference import local_target
 from fhir_server.security import audit, policy
+from fhir_server.security.scopes import parse_scopes
 from fhir_server.storage import resources
 from fhir_server.storage.versions import Version
 
 
 def read(ctx: Context, resource_type: str, resource_id: str) -> Version:
     """The current version. Raises `NotFound`, or `Gone` when it was deleted."""
+    ctx = _as_self(ctx, resource_type, resource_id)
     policy.allow(ctx, "read", resource_type)
     rule = policy.rule(ctx, (resource_type,), "r")
     type_id = ctx.registry.type_ids[resource_type]
@@ -20,6 +24,18 @@ def read(ctx: Context, resource_type: str, resource_id: str) -> Version:
     if version is None and rule is not None and resource_type == "Binary":
         version = _by_context(ctx, resource_id)
     return present(version, resource_type, resource_id)
+
+
+def _as_self(ctx: Context, resource_type: str, resource_id: str) -> Context:
+    """The scope fhirUser lets an app read the resource of its user; role, labels and consents still bind.
+
+    https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#scopes-for-requesting-identity-data
+    """
+    who = ctx.principal
+    if who.user is None or "fhirUser" not in who.scopes.words or who.user.fhir_user != f"{resource_type}/{resource_id}":
+        return ctx
+    scopes = parse_scopes(f"{who.scopes.text} user/{resource_type}.r")
+    return replace(ctx, principal=replace(who, scopes=scopes, memo={}))
 
 
 def _by_context(ctx: Context, resource_id: str) -> Version | None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.context import Tenant
-from fhir_server.core.keys import param_id
+from fhir_server.core.keys import gone_among, param_id
 from fhir_server.core.resource_json import decode
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.search.extract import IndexRows, extract, extract_param
@@ -170,7 +170,14 @@ def sweep(db: Session, tenant_id: int, after: stored.Place = stored.FIRST) -> tu
 
 
 def _holds(head: Head | None, place: stored.Place) -> bool:
-    return head is not None and not head.deleted and head.ts == place[1] and place[0] in head.keys
+    if head is None or head.ts != place[1]:
+        return False
+    return place[0] in (gone_among(head.keys) if head.deleted else head.keys)
+
+
+def _of_deletion(head: Head) -> IndexRows:
+    """What a deletion keeps cannot be computed any more: what it came from is not on the row."""
+    return IndexRows(keys=list(head.keys), tokens=gone_among(head.keys))
 
 
 def _compare(
@@ -181,8 +188,7 @@ def _compare(
     want: RowsByTable = {table.name: set() for table in TABLES}
     asked: Rows = set()
     for head in heads:
-        # A deletion has no rows; its keys say who may know of it, and what they came from is not on the row any more.
-        rows = IndexRows(keys=list(head.keys)) if head.deleted else extract(registry, decode(head.body), base)
+        rows = _of_deletion(head) if head.deleted else extract(registry, decode(head.body), base)
         ts = head.ts if head.deleted else clock.micros(head.rid) if rows.ts is None else rows.ts
         _gather(want, rows, head, ts)
         asked.update((key, head.ts, head.rid) for key in head.keys)

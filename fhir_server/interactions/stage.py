@@ -5,7 +5,7 @@ from typing import Any
 
 from fhir_server.core.context import Context
 from fhir_server.core.dates import format_instant
-from fhir_server.core.keys import self_key
+from fhir_server.core.keys import gone_among, gone_key, self_key
 from fhir_server.core.resource_json import decode, encode, encode_sorted
 from fhir_server.search.extract import extract
 from fhir_server.search.rows import IndexRows
@@ -54,15 +54,22 @@ def stage(
         body=encode(stored),
         index=rows,
         old=head,
-        old_index=extract(ctx.registry, before, ctx.base) if before is not None else None,
+        old_index=_old_index(ctx, head, before),
     )
 
 
+def _old_index(ctx: Context, head: Version | None, before: dict[str, Any] | None) -> IndexRows | None:
+    if before is not None:
+        return extract(ctx.registry, before, ctx.base)
+    return IndexRows(tokens=gone_among(head.keys)) if head is not None else None
+
+
 def stage_deletion(ctx: Context, head: Version) -> NewVersion:
-    """The version that says: deleted. It has no body and no index rows, but keeps the keys by which it is decided who
-    may know of it."""
+    """The version that says: deleted. It has no body, keeps the keys by which it is decided who may know of it, and has
+    index rows for the history of a record only."""
     seq = _next_seq(head)
     before = extract(ctx.registry, decode(head.body), ctx.base)
+    gone = [gone_key(key) for key in dict.fromkeys(before.records)]
     resource_type = ctx.registry.type_names[head.type_id]
     return NewVersion(
         type_id=head.type_id,
@@ -76,7 +83,7 @@ def stage_deletion(ctx: Context, head: Version) -> NewVersion:
         ts=head.ts,
         seq=seq,
         body=b"",
-        index=IndexRows(keys=before.keys),
+        index=IndexRows(keys=[*before.keys, *gone], tokens=gone),
         old=head,
         old_index=before,
     )

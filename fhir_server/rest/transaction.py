@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from fhir_server.core.context import Context
 from fhir_server.core.errors import FhirError, Invalid
 from fhir_server.core.messages import FhirRequest, FhirResponse
+from fhir_server.core.references import ID
 from fhir_server.core.resource_json import decode
 from fhir_server.interactions.conditional import conditional_delete, existing_version
 from fhir_server.interactions.result import Written
@@ -83,6 +84,8 @@ def _delete(ctx: Context, entry: Entry, deleted: dict[str, Entry]) -> FhirRespon
         for id_ in conditional_delete(ctx, name, entry.request.query):
             claim(deleted, f"{name}/{id_}", entry)
         return FhirResponse(204)
+    if not ID.match(resource_id):
+        raise Invalid("The url of a DELETE is Type/id or Type?condition.", expression="request.url")
     policy.allow(ctx, "delete", name)
     claim(deleted, f"{name}/{resource_id}", entry)
     head = lock_one(ctx, name, resource_id, "d")

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
 from fhir_server.core.dates import MIN_US
-from fhir_server.core.keys import compartment_key, label_key, param_id, patient_key, present_key, type_key
+from fhir_server.core.keys import compartment_key, label_key, param_id, patient_key, present_key, self_key, type_key
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.search.content import word_emitter
 from fhir_server.search.plan import Run, compile_params
@@ -124,10 +124,12 @@ def _extraction(registry: Registry, resource_type: str, runs: Sequence[Run]) -> 
     def run(resource: dict[str, Any], base: str) -> IndexRows:
         rows = IndexRows()
         rows.tokens.append(own_key)
+        rows.records.append(own_key)
         if is_compartment and "id" in resource:
             rows.tokens.append(compartment_key(resource_type, resource["id"], resource_type))
             if resource_type == "Patient":
-                rows.keys.append(patient_key(resource["id"]))
+                rows.records.append(rows.tokens[-1])
+                rows.keys += (patient_key(resource["id"]), self_key(resource_type, resource["id"]))
         for each in runs:
             each(resource, rows, base)
         _access_keys(resource, rows, base)

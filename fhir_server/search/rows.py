@@ -12,6 +12,7 @@ class IndexRows:
     `keys`: everything for `resource.keys` (a superset of `tokens`). `references`: (param, target key).
     `dates`: (param, lo, hi) half-open. `strings`: (param, value). `quantities`: (param, unit key, lo, hi), both ends
     included. `ts`: the primary clinical time, None when the resource has none.
+    `records`: those of `tokens` that say in whose patient's record, and of which type, the resource is.
     """
 
     keys: list[int] = field(default_factory=list)
@@ -21,6 +22,7 @@ class IndexRows:
     strings: list[tuple[int, str]] = field(default_factory=list)
     quantities: list[tuple[int, int, float, float]] = field(default_factory=list)
     ts: int | None = None
+    records: list[int] = field(default_factory=list)
 
     def settle(self) -> None:
         """Drop duplicates, keep first occurrences in order, and put every token among the keys."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.context import Principal
 from fhir_server.core.errors import FhirError, Forbidden
-from fhir_server.core.keys import compartment_key, label_key, patient_key, present_key, token_key, type_key
+from fhir_server.core.keys import compartment_key, label_key, patient_key, present_key, self_key, token_key, type_key
 from fhir_server.search.leaves import Keys
 from fhir_server.search.terms import condition
 from fhir_server.search.tree import SURE, And, Node, Not, Or, TypeIs, all_of, any_of
@@ -97,6 +97,20 @@ class Access:
         if any(each.patients is None for each in rules):
             return None
         return frozenset(patient for each in rules for patient in each.patients or ())
+
+    def record_keys(self, types: Sequence[str], letter: str) -> list[int] | None:
+        """Index keys of every row of these types that the caller may see, and of few others, for one who is limited to
+        some patients' records; None for any other."""
+        found: list[int] = []
+        limited = False
+        for name in types:
+            for each in self.rule(name, letter):
+                if each.patients is None:
+                    found.append(type_key(name))
+                else:
+                    limited = True
+                    found.extend(compartment_key("Patient", patient, name) for patient in each.patients)
+        return list(dict.fromkeys(found)) if limited else None
 
     def chooses_ids(self, resource_type: str) -> bool:
         """Whether the caller may say under which id a new resource stands: only who is hidden nothing of the type, for
@@ -215,6 +229,10 @@ class Access:
             return Alternative(None, (*nodes, Keys(tuple([patient_key(p) for p in patients]), False)))
         if not self._registry.compartments["Patient"].get(resource_type) and resource_type != "Patient":
             return Alternative(())
+        if resource_type == "Patient" and letter not in _READING:
+            # Patient.link puts another Patient into the compartment too; that opens it for reading only.
+            own = Keys(tuple([self_key("Patient", each) for each in patients]), False)
+            return Alternative(patients, (*nodes, own))
         return Alternative(patients, nodes)
 
 

@@ -25,6 +25,8 @@ LETTER = {
     "delete": "d",
     "search": "s",
 }
+# Elements that say whom a resource is about.
+_ABOUT = ("subject", "patient", "beneficiary", "target")
 _NEEDED = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 
 
@@ -93,6 +95,11 @@ def chooses_ids(ctx: Context, resource_type: str) -> bool:
     return access(ctx).chooses_ids(resource_type)
 
 
+def record_keys(ctx: Context, types: Sequence[str], letter: str) -> list[int] | None:
+    """Index keys under which all is found that a caller sees who is limited to some patients' records; else None."""
+    return access(ctx).record_keys(types, letter)
+
+
 def whole(ctx: Context, resource_type: str, letter: str) -> bool:
     """Whether the caller's scopes and role give the right for every patient and every content."""
     return access(ctx).whole(resource_type, letter)
@@ -121,8 +128,8 @@ def check_result(ctx: Context, resource: Mapping[str, Any], letter: str, keys: I
 
 
 def _about(ctx: Context, resource: Mapping[str, Any]) -> Iterator[str]:
-    """Ids of the patients that a resource names as its subject or patient."""
-    for name in ("subject", "patient"):
+    """Ids of the patients whom a resource says it is about."""
+    for name in _ABOUT:
         value = resource.get(name, ())
         for reference in value if isinstance(value, (list, tuple)) else (value,):
             _, kind, id_ = local_target(reference.get("reference", ""), ctx.base)

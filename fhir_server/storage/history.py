@@ -38,6 +38,14 @@ _CHANGES = (
 _VISIBLE = (
     " AND EXISTS (SELECT 1 FROM resource k WHERE k.tenant_id = $1 AND k.rid = c.rid AND {rule})"
 )
+_RECORDS = (
+    "WITH m AS MATERIALIZED (SELECT DISTINCT rid FROM token WHERE tenant_id = $1 AND key = ANY({keys})),"
+    " s AS MATERIALIZED (SELECT r.rid, r.version, r.method, r.seq, r.type_id FROM m CROSS JOIN LATERAL"
+    " (SELECT * FROM resource r WHERE r.tenant_id = $1 AND r.rid = m.rid AND {check} OFFSET 0) r),"
+    " v AS (SELECT * FROM s UNION ALL SELECT h.rid, h.version, h.method, h.seq, s.type_id FROM s CROSS JOIN LATERAL"
+    " (SELECT rid, version, method, seq FROM resource_history WHERE tenant_id = $1 AND rid = s.rid OFFSET 0) h)"
+    f" SELECT {_COLUMNS} FROM (SELECT {_FIELDS} FROM v c WHERE true{_WINDOW}) c{_BODIES}"
+)
 _IDENTITY = "r.tenant_id = $1 AND r.self_key = $6 AND r.type_id = $7 AND r.id = $8"
 _INSTANCE = (
     "WITH c AS (SELECT r.rid, r.version, r.method, r.seq, r.type_id, r.id, r.body FROM resource r"
@@ -92,6 +100,18 @@ def changes(
     check = _VISIBLE.format(rule=rule(w, "k")) if rule else ""
     statement: Statement = (_CHANGES.format(types=types, check=check), w.params)
     return [version_of(row) for row in db.run([log(statement)], final=True, custom=True)[0]]
+
+
+def of_records(
+    db: Session, tenant_id: int, keys: Sequence[int], window: Window, rule: Rule, log: Log = as_it_is
+) -> list[Version]:
+    """Versions of the resources that have one of these index keys and that `rule` shows as they are now.
+
+    It costs what those resources cost, however much else is written in the tenant.
+    """
+    w = Writer(*_bounds(tenant_id, window))
+    sql = _RECORDS.format(keys=w.p(wire.bigints(keys), "bigint[]"), check=rule(w, "r"))
+    return [version_of(row) for row in db.run([log((sql, w.params))], final=True, custom=True)[0]]
 
 
 def _bounds(tenant_id: int, window: Window) -> tuple[wire.Param, ...]:

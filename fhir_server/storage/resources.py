@@ -57,8 +57,8 @@ def read(
 
 
 _LOCK = (
-    f"SELECT {_HEAD_COLUMNS}{{flags}} FROM resource WHERE tenant_id = $1 AND self_key = ANY($2)"
-    " ORDER BY rid FOR NO KEY UPDATE"
+    f"SELECT {_HEAD_COLUMNS}{{flags}}, CASE WHEN deleted THEN keys END FROM resource"
+    " WHERE tenant_id = $1 AND self_key = ANY($2) ORDER BY rid FOR NO KEY UPDATE"
 )
 
 
@@ -79,6 +79,8 @@ def lock(
     for row in db.run([(_LOCK.format(flags=flags), w.params)])[0]:
         head = version_of(row)
         head.hidden, head.barred = row[10] != b"t", row[11] != b"t"
+        if row[12]:
+            head.keys = [int(key) for key in row[12].strip(b"{}").split(b",") if key]
         heads.append(head)
     return {(head.type_id, head.id): head for head in heads}
 

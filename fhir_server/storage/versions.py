@@ -9,7 +9,8 @@ from typing import Protocol
 class Version:
     """A version as it is stored. Times are microseconds since 1970; `body` is the JSON served, empty if deleted.
 
-    Of a head that was locked for a caller: `hidden`, the caller may not know of it; `barred`, may not change it.
+    Of a head that was locked for a caller: `hidden`, the caller may not know of it; `barred`, may not change it;
+    `keys`: those of a deletion.
     """
 
     rid: int
@@ -24,6 +25,7 @@ class Version:
     id: str
     hidden: bool = False
     barred: bool = False
+    keys: Sequence[int] = ()
 
 
 class IndexEntry(Protocol):

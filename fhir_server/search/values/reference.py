@@ -55,6 +55,7 @@ def _reference(leaves: Sequence[Leaf]) -> Emit:
                 rows.tokens.append(compartment_key(kind, local_id, leaf.resource_type))
                 if kind == "Patient":
                     rows.keys.append(patient_key(local_id))
+                    rows.records.append(rows.tokens[-1])
         if "identifier" in value:
             identifier(value, kind, rows)
 
