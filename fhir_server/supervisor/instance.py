@@ -33,6 +33,19 @@ def take(data: Path, purpose: str) -> IO[str] | None:
     return file
 
 
+def tell_address(held: IO[str], host: str, port: int) -> None:
+    """Write beside the owner where the web server listens, so that commands name the right URLs."""
+    held.truncate(0)
+    held.write(f"run {os.getpid()} {host} {port}\n")
+    held.flush()
+
+
+def _learn_address(told: str) -> None:
+    parts = told.split()
+    if len(parts) == 4 and not settings.public_url and "PORT" not in os.environ:
+        settings.host, settings.port = parts[2], int(parts[3])
+
+
 def owner(data: Path) -> str:
     """What the present owner of the instance does: its purpose and process id."""
     return (data / "instance.lock").read_text().strip()
@@ -58,6 +71,7 @@ def database() -> Iterator[None]:
             return
         with _user(data, fcntl.LOCK_SH):
             if _answers():
+                _learn_address(owner(data))
                 yield
                 return
         if time.monotonic() > deadline:

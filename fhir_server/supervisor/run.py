@@ -41,6 +41,8 @@ class Supervisor:
         try:
             with held:
                 layout = prepare(data)
+                _choose_ports()
+                instance.tell_address(held, settings.host, settings.port)
                 self._start(layout, first_start)
                 while not self.stopping:
                     self._look()
@@ -52,7 +54,6 @@ class Supervisor:
         return 0
 
     def _start(self, layout: Layout, first_start: Callable[[], None]) -> None:
-        _choose_ports()
         if settings.database_url:
             schema.migrate(settings.owner_conninfo(), "fhir_app", settings.app_user())
             schema.check(settings.app_conninfo())
