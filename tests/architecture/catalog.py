@@ -20,11 +20,30 @@ _INDEXES = """
     SELECT i.indexrelid::regclass::text, coalesce(a.attname, '') FROM pg_index i
     LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indrelid = %s::regclass
 """
+# Referential actions bypass row-level security: both sides begin with the tenant, and none cascades.
 _FOREIGN = """
-    SELECT c.conname, a.attname::text FROM pg_constraint c
+    SELECT c.conname, a.attname::text, b.attname::text, c.confdeltype::text || c.confupdtype::text FROM pg_constraint c
     JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
     WHERE c.contype = 'f' AND c.conrelid = %s::regclass
 """
+# Under row-level security only leakproof comparisons become index conditions, so no key may have others.
+_UNSAFE = """
+    SELECT DISTINCT i.indexrelid::regclass::text, o.opcname FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indrelid AND c.relnamespace = 'public'::regnamespace
+    CROSS JOIN LATERAL unnest(i.indclass::oid[]) AS x(opc) JOIN pg_opclass o ON o.oid = x.opc
+    JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype
+    JOIN pg_operator op ON op.oid = m.amopopr JOIN pg_proc p ON p.oid = op.oprcode WHERE NOT p.proleakproof
+"""
+_EXPRESSIONS = """
+    SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND i.indexprs IS NOT NULL
+"""
+_COLUMN_GRANTS = """
+    SELECT attrelid::regclass::text, attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND a.attacl IS NOT NULL
+"""
+_CREATE = "SELECT has_schema_privilege(%s, 'public', 'CREATE'), (SELECT count(*) FROM pg_default_acl)"
 _VIEWS = """
     SELECT c.relname, coalesce(c.reloptions, '{}')::text[], c.relkind::text FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm')
@@ -57,7 +76,7 @@ def faults(db: Connection) -> list[str]:
         if not (enabled and forced):
             found.append(f"{name}: row-level security is not enabled and forced")
         found += _policy_faults(db, name) + _key_faults(db, name)
-    return found + _view_faults(db) + _right_faults(db)
+    return found + _index_faults(db) + _view_faults(db) + _right_faults(db)
 
 
 def _policy_faults(db: Connection, table: str) -> list[str]:
@@ -78,10 +97,15 @@ def _key_faults(db: Connection, table: str) -> list[str]:
         for index, first in db.execute(_INDEXES, [name]).fetchall()
         if first != "tenant_id"
     ]
-    for constraint, first in db.execute(_FOREIGN, [name]).fetchall():
-        if first != "tenant_id":
-            found.append(f"{table}: foreign key {constraint} does not begin with tenant_id")
+    for constraint, first, other, actions in db.execute(_FOREIGN, [name]).fetchall():
+        if (first, other) != ("tenant_id", "tenant_id") or set(actions) - {"a", "r"}:
+            found.append(f"{table}: foreign key {constraint} leaves the tenant or acts by itself")
     return found
+
+
+def _index_faults(db: Connection) -> list[str]:
+    found = [f"{index}: compares by {opclass}, which is not leakproof" for index, opclass in db.execute(_UNSAFE)]
+    return found + [f"{index}: an index of an expression" for (index,) in db.execute(_EXPRESSIONS)]
 
 
 def _view_faults(db: Connection) -> list[str]:
@@ -99,6 +123,10 @@ def _right_faults(db: Connection) -> list[str]:
     for name, role, right, kind in db.execute(_GRANTS).fetchall():
         if role != APP or right not in _ALLOWED.get(kind, {"SELECT"}):
             found.append(f"{name}: {right} granted to {role}")
+    found += [f"{table}.{column}: a grant of its own" for table, column in db.execute(_COLUMN_GRANTS)]
+    makes_tables, defaults = db.execute(_CREATE, [APP]).fetchone() or (True, 1)
+    if makes_tables or defaults:
+        found.append("the app may make tables, or later tables come with grants")
     for (role,) in db.execute(_ROLES, [[APP, OWNER]]).fetchall():
         found.append(f"role {role} has rights over roles, databases or row-level security")
     for member, role in db.execute(_MEMBERS, [APP]).fetchall():

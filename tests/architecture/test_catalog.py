@@ -29,6 +29,13 @@ _BAD = {
     "ALTER TABLE tenantless OWNER TO fhir_app",
     "a foreign key over tenants": "ALTER TABLE token ADD CONSTRAINT bad FOREIGN KEY (rid, tenant_id)"
     " REFERENCES resource (rid, tenant_id)",
+    "a numeric key": "ALTER TABLE quantity ADD n numeric; CREATE INDEX bad ON quantity (tenant_id, n)",
+    "an index of documents": "CREATE INDEX bad ON tenant USING gin (settings)",
+    "an index of an expression": "CREATE INDEX bad ON resource (tenant_id, (lower(id)))",
+    "a cascade": "CREATE UNIQUE INDEX other ON resource (tenant_id, rid, version); ALTER TABLE token ADD CONSTRAINT bad"
+    " FOREIGN KEY (tenant_id, rid) REFERENCES resource (tenant_id, rid) ON DELETE CASCADE",
+    "a grant of a column": "GRANT SELECT (body) ON resource TO PUBLIC",
+    "tables made by the app": "GRANT CREATE ON SCHEMA public TO fhir_app",
     "a view": "CREATE VIEW everything AS SELECT * FROM resource",
     "a materialized view": "CREATE MATERIALIZED VIEW everything AS SELECT * FROM resource",
     "a grant to everybody": "GRANT SELECT ON resource TO PUBLIC",
