@@ -14,6 +14,7 @@ from fhir_server.core.messages import FhirRequest
 from fhir_server.core.resource_json import decode
 from fhir_server.rest.dispatch import handle, session
 from fhir_server.security import accounts, codes, passwords
+from fhir_server.security.roles import roles
 from fhir_server.security.scopes import parse_scopes
 from fhir_server.settings import settings
 from fhir_server.storage import accounts as account_rows
@@ -76,12 +77,16 @@ def _password(text: str | None, email: str, name: str) -> str | None:
 
 
 def _patients(slug: str, role: str, resource: str | None, patients: tuple[str, ...]) -> tuple[str, ...]:
-    """The patients of a proxy, out of the RelatedPerson when they are not given."""
-    if role != "proxy" or patients or not (resource or "").startswith("RelatedPerson/"):
+    """The patients of a proxy, out of the RelatedPerson when they are not given. Says so when there is no such
+    resource: it may be loaded later."""
+    if resource is None or resource.partition("/")[0] not in roles().get(role, roles()["service"]).fhir_user:
         return patients
-    me = Principal("operator", parse_scopes("system/RelatedPerson.r"), None)
-    request = FhirRequest("GET", resource or "", [], {}, b"", settings.fhir_base(slug))
-    answer = handle(request, slug, principal=me)
+    me = Principal("operator", parse_scopes("system/*.r"), None)
+    answer = handle(FhirRequest("GET", resource, [], {}, b"", settings.fhir_base(slug)), slug, principal=me)
+    if answer.status != 200:
+        options.say(f"There is no {resource} in this tenant yet; apps will not find who the account's person is.")
+    if role != "proxy" or patients or not resource.startswith("RelatedPerson/"):
+        return patients
     found = decode(answer.body or b"{}") if answer.status == 200 else {}
     kind, _, patient = str(found.get("patient", {}).get("reference", "")).rpartition("/")
     return (patient,) if kind.endswith("Patient") else ()
@@ -214,15 +219,18 @@ def change(
     patients: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Give an account another role or other links. Its sessions, apps and tokens end."""
+    """Give an account another role or other links; links that are not given stay where the role can have them. Its
+    sessions, apps and tokens end."""
+
+    def move(db: Session, tenant: Tenant, account: Account) -> None:
+        new = roles().get(role)
+        kept = account.fhir_user if new and (account.fhir_user or "").partition("/")[0] in new.fhir_user else None
+        records = acting or (account.patients if new and new.personal else ())
+        accounts.set_rights(db, tenant.id, account, role=role, fhir_user=resource or kept, patients=records)
+
     with database():
         acting = _patients(slug, role, resource, patients)
-        told = _change(
-            slug, _email(address, email),
-            lambda db, tenant, account: accounts.set_rights(
-                db, tenant.id, account, role=role, fhir_user=resource, patients=acting
-            ),
-        )  # fmt: skip
+        told = _change(slug, _email(address, email), move)
     options.show(told, as_json, f"{told['email']} is a {role} of {slug} now.")
 
 

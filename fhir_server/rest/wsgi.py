@@ -36,7 +36,10 @@ _HEADERS = (
 )
 _CORS = [
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", "ETag, Location, Last-Modified, Content-Location, X-Request-Id, Retry-After"),
+    (
+        "Access-Control-Expose-Headers",
+        "ETag, Location, Last-Modified, Content-Location, X-Request-Id, Retry-After, WWW-Authenticate",
+    ),
 ]
 # A browser must run nothing of an answer, and nobody may keep what belongs to one caller.
 _ALWAYS = [

@@ -52,7 +52,7 @@ def _check_texts(held: Mapping[str, Any]) -> None:
     for name in _TEXTS:
         value = held.get(name, "")
         if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not (value.isprintable()):
-            raise InvalidClientMetadataError(f"{name} is a text of at most {_LONGEST_TEXT} characters.")
+            raise InvalidClientMetadataError(f"{name} is a text of at most {_LONGEST_TEXT} printable characters.")
     for name in _URLS:
         if name in held and not redirects.is_web_url(held[name]):
             raise InvalidClientMetadataError(f"{name} is an https URL (http on the machine itself).")
