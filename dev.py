@@ -26,6 +26,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MARKER = VENV / "installed.json"
 RUNTIME, DEVELOPMENT = "requirements.lock", "requirements-dev.lock"
+# What tests of other people's programs run besides Python: Debian's package, and the names it goes by.
+PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "npm": ("npm",)}
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".hypothesis", "dist")
 
 
@@ -121,9 +123,28 @@ def call(*command: str) -> int:
     return subprocess.run(command, check=False, cwd=ROOT).returncode
 
 
+def programs() -> None:
+    """Install the browser and npm where they are missing and that needs nobody's leave: as root on Debian or Ubuntu."""
+    missing = [package for package, names in PROGRAMS.items() if not any(map(shutil.which, names))]
+    if not missing:
+        return
+    if os.getuid() != 0 or shutil.which("apt-get") is None:
+        print(f"Some tests will be skipped. To run them, too: apt-get install {' '.join(missing)}", flush=True)
+        return
+    print(f"Installing {' and '.join(missing)} for the tests (once) ...", flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    # Whether it worked, the tests find out: they say what is missing.
+    for command in (["apt-get", "update", "-qq"], *([*install, package] for package in missing)):
+        subprocess.run(command, check=False, env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
 def test(arguments: list[str]) -> None:
     """All tests, on every core."""
     environment(DEVELOPMENT)
+    chosen = [argument for argument in arguments if argument.startswith("tests/")]
+    if not chosen or any(part in argument for argument in chosen for part in ("browser", "clients")):
+        programs()
     workers = [] if any(a in ("-n", "-p", "--pdb") or a.startswith("-n") for a in arguments) else ["-n", "2"]
     become(str(PYTHON), "-m", "pytest", *workers, *arguments)
 
