@@ -21,9 +21,13 @@ def lines(scopes: Iterable[str], language: str) -> list[str]:
     rights = [right for right in map(parse_scope, given) if right is not None]
     found = []
     for letters, line in ((_SEES, "sees"), (_CHANGES, "changes")):
-        words = dict.fromkeys(_word(right, language) for right in rights if letters & set(right.letters))
+        some = [right for right in rights if letters & set(right.letters)]
+        whole = {right.context for right in some if right.type == "*"}
+        # What is part of a whole record goes without saying.
+        said = (right for right in some if right.type == "*" or right.context not in whole)
+        words = dict.fromkeys(_word(right, language) for right in said)
         if words:
-            found.append(translate(language, LINES[line], what=("، " if language == "ar" else ", ").join(words)))
+            found.append(translate(language, LINES[line], what=translate(language, "; ").join(words)))
     if "offline_access" in given:
         found.append(translate(language, LINES["away"]))
     return found
@@ -32,4 +36,4 @@ def lines(scopes: Iterable[str], language: str) -> list[str]:
 def _word(right: Scope, language: str) -> str:
     if right.type == "*":
         return translate(language, LINES["all"])
-    return scope_words.type_words(right.type, language)
+    return scope_words.type_words(right.type, language, right.query)

@@ -66,7 +66,8 @@ def render(template: str, language: str, zone: str, **values: Any) -> str:
 
 def when(language: str, zone: str, seconds: int) -> str:
     """A moment (seconds since 1970) for people, by the clock of a place."""
-    return format_datetime(datetime.fromtimestamp(seconds, ZoneInfo(zone)), "d MMM y, HH:mm", locale=language)
+    pattern = "d MMM y، HH:mm" if language == "ar" else "d MMM y, HH:mm"
+    return format_datetime(datetime.fromtimestamp(seconds, ZoneInfo(zone)), pattern, locale=language)
 
 
 @lru_cache(maxsize=32)

@@ -1,9 +1,10 @@
 """Scopes in plain words, in the languages of the pages (profiles/security/scope_words.json)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fhir_server.authorization_server.rendering import translate
 from fhir_server.security.oauth.consent_choice import Item, words_file
 
 
@@ -47,19 +48,20 @@ def sections(found: Iterable[Item], language: str) -> list[Section]:
     return made
 
 
-def type_words(resource_type: str, language: str) -> str:
-    """What people call a resource type."""
-    return _types(language).get(resource_type, resource_type)
+def type_words(resource_type: str, language: str, query: Sequence[tuple[str, str]] = ()) -> str:
+    """What people call a resource type, and what a granular scope limits it to."""
+    words = _types(language).get(resource_type, resource_type)
+    if not query:
+        return words
+    limits = [_limit(resource_type, name, value, language) for name, value in query]
+    return translate(language, "%(what)s: %(which)s", what=words, which=translate(language, ", ").join(limits))
 
 
 def item_words(item: Item, language: str) -> str:
     """What an item is about: a type or a bundle, and what a granular scope limits it to."""
     if item.name.startswith("@"):
-        words = str(words_file()["bundles"][item.name[1:]][_column(language)])
-    else:
-        words = type_words(item.name, language)
-    limits = [_limit(item.name, name, value, language) for name, value in item.query]
-    return f"{words}: {', '.join(limits)}" if limits else words
+        return str(words_file()["bundles"][item.name[1:]][_column(language)])
+    return type_words(item.name, language, item.query)
 
 
 def _groups(own: list[Item], language: str) -> Iterable[Group]:

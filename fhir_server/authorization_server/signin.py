@@ -46,6 +46,9 @@ def login(slug: str) -> ResponseReturnValue:
     try:
         browser.check_csrf()
     except browser.BadForm:
+        if me is not None:
+            # Signed in meanwhile in another window.
+            return browser.redirect(_return_to(slug))
         return _login_form(request.form.get("username", ""), "expired", 403)
     name, password = (request.form.get(field, "")[:_LONGEST] for field in ("username", "password"))
     account = accounts.check_password(db, tenant.id, name, password, browser.address())

@@ -191,7 +191,7 @@ def test_denying_is_access_denied(clinic: Clinic) -> None:
 def test_offline_access_is_explained_and_can_be_unticked(clinic: Clinic) -> None:
     # smart-43
     surfer, page = clinic.consent()
-    assert "Garder l&#39;accès en votre absence" in page.text
+    assert "Garder l’accès en votre absence" in page.text
     assert "code" in allow(surfer, page, drop={"offline_access"}).answer
     grant = clinic.grant()
     assert "offline_access" not in grant["scope"].split() and grant["session"]

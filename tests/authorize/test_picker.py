@@ -149,7 +149,7 @@ def test_at_most_20_rows(clinic: Clinic) -> None:
         fhir.create({"resourceType": "Patient", "name": [{"family": "Idrissi", "given": [f"Nour{number}"]}]})
     surfer, page = at_picker(clinic)
     page = find(surfer, page, "Idrissi")
-    assert len(found(page)) == picker.MOST and "Il y en a d&#39;autres" in page.text
+    assert len(found(page)) == picker.MOST and "Il y en a d’autres" in page.text
 
 
 def test_cancelling_tells_the_app(clinic: Clinic) -> None:

@@ -119,6 +119,15 @@ def test_connected_apps_are_shown_and_ended(clinic: Clinic) -> None:  # smart-16
     assert clinic.events()[-1] == "token-revoked"
 
 
+def test_what_an_app_may_do_in_few_words(clinic: Clinic) -> None:
+    browser = _in(clinic, "few-words")
+    clinic.app(clinic.account("few-words"), scope="user/*.rs user/Condition.cruds user/Observation.cruds?category=laboratory")
+    text = browser.get("account").text
+    assert "Peut voir\u00a0: tout le dossier<" in text
+    limited = "Analyses, signes vitaux et autres mesures\u00a0: Analyses de laboratoire"
+    assert f"Peut modifier\u00a0: Maladies et diagnostics\u00a0; {limited}<" in text
+
+
 @pytest.mark.parametrize("change", ["disable", "rights", "password"])
 def test_a_change_of_rights_ends_everything_at_once(clinic: Clinic, change: str) -> None:  # smart-117
     browser = _in(clinic, f"ended-{change}")

@@ -178,6 +178,7 @@ class Walk:
         self.send(code=pyotp.TOTP(secret).now())
         self.look("recovery-codes")
         self.page.click("a.primary")
+        self.page.wait_for_url("**/account")
         self.look("account-full")
         self.page.goto(f"{self.root}/login?fresh=1")
         self.send(password=PASSWORD)
