@@ -43,6 +43,7 @@ BAD_TOKENS = [
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 def test_nothing_is_open_without_a_token(client: Client, method: str, path: str) -> None:
+    """smart-83"""
     body = None if method in ("GET", "DELETE") else {"resourceType": "Patient"}
     answer = Client(client.slug, None).request(method, path, body)
     assert "token" in refused(answer, 401)
@@ -59,6 +60,7 @@ def test_a_token_that_is_none(client: Client, header: str | None) -> None:
 
 
 def test_an_expired_token(tenant: "TestTenant") -> None:
+    """smart-84"""
     refused(Client(tenant.slug, tenant.token(minutes=-1)).get("Patient"), 401)
 
 
