@@ -12,6 +12,7 @@ from fhir_server.core.context import Principal
 from fhir_server.core.errors import Unauthenticated
 from fhir_server.security.scopes import parse_scopes
 from fhir_server.storage import access_tokens
+from fhir_server.storage.errors import invalid_token
 from fhir_server.storage.session import Session
 
 _REMEMBERED = 10_000
@@ -72,11 +73,3 @@ def forget(tenant_id: int, token_hash: bytes | None) -> None:
     """Read the token's rights anew at its next use."""
     if token_hash is not None:
         _known.pop((tenant_id, token_hash), None)
-
-
-def invalid_token() -> Unauthenticated:
-    """401 for a token that does not exist, whatever the reason. RFC 6750 section 3.1"""
-    return Unauthenticated(
-        "The access token is not valid, has expired or was revoked.",
-        headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
-    )

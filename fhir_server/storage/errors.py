@@ -40,6 +40,14 @@ class StatementError(Exception):
 _RETRY = "Concurrent changes collided. Try again."
 
 
+def invalid_token() -> Unauthenticated:
+    """401 for a token that does not exist, whatever the reason. RFC 6750 section 3.1"""
+    return Unauthenticated(
+        "The access token is not valid, has expired or was revoked.",
+        headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    )
+
+
 def from_result(result: pq.abc.PGresult) -> Exception:
     """The exception for a failed result, by its SQLSTATE."""
     sqlstate = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
@@ -51,7 +59,7 @@ def from_result(result: pq.abc.PGresult) -> Exception:
 def _known(sqlstate: str) -> FhirError | DefinitionsChanged | RightsChanged | None:
     match sqlstate:
         case "SA401":
-            return Unauthenticated("The access token is not valid, has expired or was revoked.")
+            return invalid_token()
         case "SA403":
             return NotFound("There is no such tenant, or it is suspended.")
         case "SA410":

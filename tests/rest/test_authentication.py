@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fhir_server.rest.dispatch import session
+from fhir_server.storage import tenants
 from tests.client import Client
 from tests.rest.answers import entries, refused, resources
 from tests.rest.bodies import bundle, entry, mark, patient, weight
@@ -59,9 +61,18 @@ def test_a_token_that_is_none(client: Client, header: str | None) -> None:
     assert "Patient" not in answer.headers["WWW-Authenticate"]
 
 
-def test_an_expired_token(tenant: "TestTenant") -> None:
-    """smart-84"""
-    refused(Client(tenant.slug, tenant.token(minutes=-1)).get("Patient"), 401)
+def test_an_expired_token(new_tenant: "Callable[[], TestTenant]") -> None:
+    """smart-84: before it is known here, and when it expires or is revoked while it is."""
+    tenant = new_tenant()
+    fresh = Client(tenant.slug, tenant.token(minutes=-1)).get("Patient")
+    refused(fresh, 401)
+    known = tenant.client()
+    assert known.get("Patient").status == 200
+    db, state = session(), tenants.find(session(), tenant.slug)
+    db.enter(tenant.id, None, state.registry_version)
+    db.run([("UPDATE access_token SET expires_at = now() WHERE tenant_id = $1", (tenant.id,))], final=True)
+    for answer in (fresh, known.get("Patient")):
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_a_token_is_checked_at_every_request(tenant: "TestTenant") -> None:
