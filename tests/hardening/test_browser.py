@@ -4,8 +4,6 @@ Every document is opened with a token, as if a person followed a link to it. Not
 """
 
 import shutil
-import socket
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,27 +26,6 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="module")
-def canary() -> Iterator[str]:
-    """A listener that nobody may call: `127.0.0.1:PORT`."""
-    called: list[object] = []
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                peer, where = server.accept()
-            except OSError:
-                return
-            called.append(where)
-            peer.close()
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield f"127.0.0.1:{server.getsockname()[1]}"
-    server.close()
-    assert called == []
-
-
 ATTACK = "alert(1);fetch('http://CANARY/');document.title='owned'"
 DOCUMENTS = [
     ("text/html", f"<script>{ATTACK}</script><img src=x onerror=\"{ATTACK}\"><iframe src='javascript:{ATTACK}'></iframe>"),
@@ -64,12 +41,12 @@ DOCUMENTS = [
 
 
 @pytest.fixture(scope="module")
-def paths(client: Client, canary: str) -> dict[str, str]:
+def paths(client: Client, listener: str) -> dict[str, str]:
     found = {}
     for kind, text in DOCUMENTS:
-        data = b64encode(text.replace("CANARY", canary).encode()).decode()
+        data = b64encode(text.replace("CANARY", listener).encode()).decode()
         found[kind] = f"Binary/{client.create({'resourceType': 'Binary', 'contentType': kind, 'data': data})['id']}"
-    name = f"<img src=x onerror=\"{ATTACK.replace('CANARY', canary)}\">"
+    name = f"<img src=x onerror=\"{ATTACK.replace('CANARY', listener)}\">"
     found["resource"] = f"Patient/{client.create({'resourceType': 'Patient', 'name': [{'text': name}]})['id']}"
     found["error"] = "Patient?<script>alert(1)</script>=1"
     found["unknown"] = "<script>alert(1)</script>"

@@ -1,9 +1,6 @@
 """XML that reaches out, expands or tricks is refused; a listener stays untouched (security-reliability.md T11)."""
 
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +9,6 @@ import pytest
 from tests.client import Answer, Client
 
 FHIR = 'xmlns="http://hl7.org/fhir"'
-
-
-@pytest.fixture(scope="module")
-def listener() -> Iterator[str]:
-    """A host that nobody may call: `127.0.0.1:PORT`."""
-    called: list[object] = []
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                peer, where = server.accept()
-            except OSError:
-                return
-            called.append(where)
-            peer.close()
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield f"127.0.0.1:{server.getsockname()[1]}"
-    time.sleep(0.1)
-    server.close()
-    assert called == []
 
 
 def post(client: Client, text: str | bytes) -> Answer:

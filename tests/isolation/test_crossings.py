@@ -2,7 +2,6 @@
 might give rights. sec-T4, T8, T31 to T33; sec-11, sec-15, sec-19, sec-23, sec-24
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,59 +11,7 @@ from fhir_server.security import labels, policy
 from tests.client import ORIGIN, Client
 from tests.conftest import TestTenant
 from tests.isolation.attackers import ids_of, person, put_all, shown
-
-SECRET, IDENTIFIER = "Zephyrine", "urn:i"
-VALUE = 137.25
-CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-New = Callable[[], TestTenant]
-
-
-def _patient(id_: str, *identifiers: str, **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"resourceType": "Patient", "id": id_, **more}
-    return (
-        {**found, "identifier": [{"system": IDENTIFIER, "value": each} for each in identifiers]}
-        if identifiers
-        else found
-    )
-
-
-def _observation(id_: str, patient: str, value: float | None = None, **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "resourceType": "Observation", "id": id_, "status": "final", "code": {"coding": [{"system": "urn:c", "code": "x"}]},
-        "subject": {"reference": f"Patient/{patient}"}, **more,
-    }  # fmt: skip
-    quantity = {"valueQuantity": {"value": value, "system": "urn:u", "code": "mg"}}
-    return found if value is None else {**found, **quantity}
-
-
-@pytest.fixture(scope="module")
-def world(tenant: TestTenant, client: Client) -> TestTenant:
-    """Patient p, who asks, and patient q with a value that is not to be found out."""
-    put_all(
-        client,
-        [
-            _patient("p", "mine", "both", "one-each", name=[{"family": "Mine"}], birthDate="1980-01-01"),
-            _patient("q", "theirs", "both", name=[{"family": SECRET}], birthDate="1955-05-05"),
-            _patient("q2", "both", name=[{"family": SECRET}]),
-            _observation("op", "p", 5, hasMember=[{"reference": "Observation/oq"}]),
-            _observation(
-                "oq",
-                "q",
-                VALUE,
-                hasMember=[{"reference": "Observation/op"}],
-                note=[{"text": SECRET}],
-                identifier=[{"system": IDENTIFIER, "value": "oq"}],
-            ),
-            _observation("oq2", "q", VALUE, identifier=[{"system": IDENTIFIER, "value": "oq"}]),
-        ],
-    )
-    return tenant
-
-
-@pytest.fixture(scope="module")
-def mine(world: TestTenant) -> Client:
-    """The token of patient p."""
-    return world.client("patient/*.cruds", patient="p")
+from tests.isolation.two_patients import CONFIDENTIALITY, IDENTIFIER, SECRET, New, observation, patient
 
 
 def _spellings(tenant: str) -> list[str]:
@@ -83,9 +30,9 @@ def _spellings(tenant: str) -> list[str]:
 def test_references_into_another_tenant(new_tenant: New) -> None:
     """sec-T8, sec-19: kept as text, or refused as no reference; resolved, included and rewritten never."""
     theirs, mine = new_tenant(), new_tenant()
-    put_all(theirs.client(), [_patient("a", "only-there", name=[{"family": SECRET}])])
+    put_all(theirs.client(), [patient("a", "only-there", name=[{"family": SECRET}])])
     entry = {
-        "resource": _patient("a", "only-there", name=[{"family": SECRET}]),
+        "resource": patient("a", "only-there", name=[{"family": SECRET}]),
         "request": {"method": "PUT", "url": "Patient/a"},
     }
     full_url = "urn:uuid:6a1c0f3e-1111-4222-8333-444455556666"
@@ -95,7 +42,7 @@ def test_references_into_another_tenant(new_tenant: New) -> None:
     client = mine.client()
     for number, reference in enumerate(_spellings(theirs.slug)):
         contained = {"contained": [{"resourceType": "Patient", "id": "a"}]} if reference == "#a" else {}
-        body = {**_observation(f"o{number}", "x"), "subject": {"reference": reference}, **contained}
+        body = {**observation(f"o{number}", "x"), "subject": {"reference": reference}, **contained}
         asked = {"resource": body, "request": {"method": "PUT", "url": f"Observation/o{number}"}}
         answer = client.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [asked]})
         assert answer.status in (200, 400, 422), answer.text
@@ -110,7 +57,7 @@ def test_references_into_another_tenant(new_tenant: New) -> None:
                 assert ids_of(found) <= {f"Observation/o{number}"}
     assert client.get("Patient?_has:Observation:patient:code=x&_summary=count").json["total"] == 0
     for query in (f"identifier={IDENTIFIER}|only-there", f"name={SECRET}", "_id=a"):
-        body = {**_observation("c", "x"), "subject": {"reference": f"Patient?{query}"}}
+        body = {**observation("c", "x"), "subject": {"reference": f"Patient?{query}"}}
         asked = {"resource": body, "request": {"method": "PUT", "url": "Observation/c"}}
         assert client.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [asked]}).status == 412
     assert theirs.client().get("Patient?_has:Observation:patient:code=x&_summary=count").json["total"] == 0
@@ -120,7 +67,7 @@ def test_a_conditional_reference_to_a_hidden_patient(mine: Client) -> None:
     """sec-T8: as to one that does not exist."""
     said = []
     for value in ("theirs", "never"):
-        body = {**_observation("x", "p"), "performer": [{"reference": f"Patient?identifier={IDENTIFIER}|{value}"}]}
+        body = {**observation("x", "p"), "performer": [{"reference": f"Patient?identifier={IDENTIFIER}|{value}"}]}
         entry = {"resource": body, "request": {"method": "POST", "url": "Observation"}}
         said.append(shown(mine.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}), value))
     assert said[0] == said[1]
@@ -136,7 +83,7 @@ def test_terminology_that_is_hidden(new_tenant: New) -> None:
         a.client(),
         [
             {"resourceType": "ValueSet", "id": "vs-aa", "url": url, "status": "active", "compose": compose},
-            _observation("o", "p"),
+            observation("o", "p"),
         ],
     )
     assert a.client().get(f"Observation?code:in={url}").json["total"] == 1
@@ -236,12 +183,12 @@ def test_what_the_server_owns_is_not_taken_from_the_client(world: TestTenant, cl
     user = person(world, "practitioner", "user/*.cruds").client
     label = {"security": [{"system": CONFIDENTIALITY, "code": "R"}]}
     meta = {**label, "versionId": "99", "lastUpdated": "1999-01-01T00:00:00Z"}
-    made = user.post("Observation", {**_observation("x", "p"), "meta": meta})
+    made = user.post("Observation", {**observation("x", "p"), "meta": meta})
     assert made.status == 201
     assert made.json["meta"]["versionId"] == "1"
     assert made.json["meta"]["lastUpdated"] > "2020"
     local = f"Observation/{made.id}"
-    bare = _observation(made.id, "p")
+    bare = observation(made.id, "p")
     lower = {**bare, "meta": {"security": [{"system": CONFIDENTIALITY, "code": "N"}]}}
     change = [{"op": "remove", "path": "/meta/security"}]
     off = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": label}]}
@@ -269,7 +216,7 @@ def test_data_gives_no_rights(world: TestTenant, mine: Client, client: Client) -
         {"resourceType": "RelatedPerson", "patient": {"reference": "Patient/q"}},
         {"resourceType": "Account", "status": "active", "subject": [member, {"reference": "Patient/q"}]},
         {"resourceType": "Person", "link": [{"target": member}, {"target": {"reference": "Patient/q"}}]},
-        {**_observation("x", "q"), "performer": [member]},
+        {**observation("x", "q"), "performer": [member]},
         {
             "resourceType": "Appointment",
             "status": "proposed",
@@ -293,9 +240,9 @@ def test_data_gives_no_rights(world: TestTenant, mine: Client, client: Client) -
 
 def test_no_writing_into_another_record(world: TestTenant, mine: Client) -> None:
     """sec-T33: a subject of one patient and a performer of another is not the performer's to write."""
-    body = {**_observation("x", "q"), "performer": [{"reference": "Patient/p"}]}
+    body = {**observation("x", "q"), "performer": [{"reference": "Patient/p"}]}
     made = mine.post("Observation", body)
-    own = mine.post("Observation", _observation("x", "p"))
+    own = mine.post("Observation", observation("x", "p"))
     moved = mine.put(f"Observation/{own.id}", {**body, "id": own.id})
     for answer in (made, own):
         if answer.status == 201:
@@ -338,11 +285,11 @@ def test_the_refusals_tell(world: TestTenant, client: Client, monkeypatch: pytes
     monkeypatch.setattr(policy, "check_result", lambda *_: None)
     monkeypatch.setattr(labels, "check_change", lambda *_: None)
     mine = world.client("patient/*.cruds", patient="p")
-    made = mine.post("Observation", {**_observation("x", "q"), "performer": [{"reference": "Patient/p"}]})
+    made = mine.post("Observation", {**observation("x", "q"), "performer": [{"reference": "Patient/p"}]})
     assert made.status == 201
     client.delete(f"Observation/{made.id}")
     user = person(world, "practitioner", "user/*.cruds").client
     label = {"security": [{"system": CONFIDENTIALITY, "code": "R"}]}
-    made = user.post("Observation", {**_observation("x", "p"), "meta": label})
-    assert user.put(f"Observation/{made.id}", _observation(made.id, "p")).status == 200
+    made = user.post("Observation", {**observation("x", "p"), "meta": label})
+    assert user.put(f"Observation/{made.id}", observation(made.id, "p")).status == 200
     client.delete(f"Observation/{made.id}")

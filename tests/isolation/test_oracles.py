@@ -13,60 +13,7 @@ from fhir_server.security import policy
 from tests.client import Client
 from tests.conftest import TestTenant
 from tests.isolation.attackers import ids_of, person, put_all, shown
-
-SECRET, IDENTIFIER = "Zephyrine", "urn:i"
-VALUE = 137.25
-CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
-New = Callable[[], TestTenant]
-
-
-def _patient(id_: str, *identifiers: str, **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"resourceType": "Patient", "id": id_, **more}
-    return (
-        {**found, "identifier": [{"system": IDENTIFIER, "value": each} for each in identifiers]}
-        if identifiers
-        else found
-    )
-
-
-def _observation(id_: str, patient: str, value: float | None = None, **more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "resourceType": "Observation", "id": id_, "status": "final", "code": {"coding": [{"system": "urn:c", "code": "x"}]},
-        "subject": {"reference": f"Patient/{patient}"}, **more,
-    }  # fmt: skip
-    quantity = {"valueQuantity": {"value": value, "system": "urn:u", "code": "mg"}}
-    return found if value is None else {**found, **quantity}
-
-
-@pytest.fixture(scope="module")
-def world(tenant: TestTenant, client: Client) -> TestTenant:
-    """Patient p, who asks, and patient q with a value that is not to be found out."""
-    put_all(
-        client,
-        [
-            _patient("p", "mine", "both", "one-each", name=[{"family": "Mine"}], birthDate="1980-01-01"),
-            _patient("q", "theirs", "both", name=[{"family": SECRET}], birthDate="1955-05-05"),
-            _patient("q2", "both", name=[{"family": SECRET}]),
-            _observation("op", "p", 5, hasMember=[{"reference": "Observation/oq"}]),
-            _observation(
-                "oq",
-                "q",
-                VALUE,
-                hasMember=[{"reference": "Observation/op"}],
-                note=[{"text": SECRET}],
-                identifier=[{"system": IDENTIFIER, "value": "oq"}],
-            ),
-            _observation("oq2", "q", VALUE, identifier=[{"system": IDENTIFIER, "value": "oq"}]),
-        ],
-    )
-    return tenant
-
-
-@pytest.fixture(scope="module")
-def mine(world: TestTenant) -> Client:
-    """The token of patient p."""
-    return world.client("patient/*.cruds", patient="p")
-
+from tests.isolation.two_patients import CONFIDENTIALITY, IDENTIFIER, SECRET, New, observation, patient
 
 # Each asks whether the planted value is greater than {n}; together they would find it in seven steps.
 BISECTIONS = [
@@ -152,7 +99,7 @@ def test_put_of_a_hidden_id_and_of_a_new_one(mine: Client, world: TestTenant) ->
     for client in (mine, granular, world.client("system/Basic.cruds")):
         for headers in ({}, {"if_none_match": "*"}, {"if_match": 'W/"1"'}):
             one, other = _both(
-                client, "PUT", "Observation/oq", "Observation/zz", lambda id_: _observation(id_, "p"), **headers
+                client, "PUT", "Observation/oq", "Observation/zz", lambda id_: observation(id_, "p"), **headers
             )
             assert one == other
             assert one[0] in (403, 404)
@@ -162,9 +109,9 @@ def test_put_of_a_hidden_id_and_of_a_new_one(mine: Client, world: TestTenant) ->
 def test_put_of_what_labels_hide(role: str, world: TestTenant, client: Client) -> None:
     """sec-T2: who does not see every label does not choose ids."""
     label = {"security": [{"system": CONFIDENTIALITY, "code": "V"}]}
-    put_all(client, [{**_observation("veiled", "p"), "meta": label}])
+    put_all(client, [{**observation("veiled", "p"), "meta": label}])
     user = person(world, role, "user/*.cruds").client
-    one, other = _both(user, "PUT", "Observation/veiled", "Observation/unveil", lambda id_: _observation(id_, "p"))
+    one, other = _both(user, "PUT", "Observation/veiled", "Observation/unveil", lambda id_: observation(id_, "p"))
     assert one == other
     for method in ("GET", "DELETE"):
         one, other = _both(user, method, "Observation/veiled", "Observation/unveil")
@@ -175,8 +122,8 @@ def test_put_of_what_labels_hide(role: str, world: TestTenant, client: Client) -
 def test_history_of_what_changed_hands(world: TestTenant, client: Client, mine: Client) -> None:
     """sec-T6, sec-17: from p's record to q's, and then deleted."""
     theirs = world.client("patient/*.cruds", patient="q")
-    put_all(client, [_observation("moves", "p", 1)])
-    put_all(client, [_observation("moves", "q", 2)])
+    put_all(client, [observation("moves", "p", 1)])
+    put_all(client, [observation("moves", "q", 2)])
     paths = [
         "Observation/moves",
         "Observation/moves/_history",
@@ -204,7 +151,7 @@ def test_history_of_what_changed_hands(world: TestTenant, client: Client, mine: 
 
 def test_what_was_deleted_is_hidden_too(world: TestTenant, client: Client, mine: Client, new_tenant: New) -> None:
     """sec-T6: 410 only to who could have seen it."""
-    put_all(client, [_observation("gone", "q", 2)])
+    put_all(client, [observation("gone", "q", 2)])
     client.delete("Observation/gone")
     for attacker in (mine, world.client("system/Basic.cruds"), new_tenant().client()):
         for path in (
@@ -216,7 +163,7 @@ def test_what_was_deleted_is_hidden_too(world: TestTenant, client: Client, mine:
             assert shown(attacker.get(path), "gone") == shown(attacker.get(path.replace("gone", "nope")), "nope"), path
         for method in ("DELETE", "PUT"):
             one, other = _both(
-                attacker, method, "Observation/gone", "Observation/nope", lambda id_: _observation(id_, "q")
+                attacker, method, "Observation/gone", "Observation/nope", lambda id_: observation(id_, "q")
             )
             assert one == other
 
@@ -224,8 +171,8 @@ def test_what_was_deleted_is_hidden_too(world: TestTenant, client: Client, mine:
 def test_conditions_meet_the_visible_only(world: TestTenant, client: Client, mine: Client) -> None:
     """sec-T7, sec-18: 412 for several matches only where the caller sees several."""
     several = f"identifier={IDENTIFIER}|both"
-    body = _patient("p", "mine", "both", "one-each", name=[{"family": "Mine"}], birthDate="1980-01-01")
-    assert client.put(f"Patient?{several}", _patient("p", "both")).status == 412
+    body = patient("p", "mine", "both", "one-each", name=[{"family": "Mine"}], birthDate="1980-01-01")
+    assert client.put(f"Patient?{several}", patient("p", "both")).status == 412
     assert mine.put(f"Patient?{several}", body).status == 200
     change = [{"op": "add", "path": "/language", "value": "fr"}]
     assert mine.patch(f"Patient?{several}", change, content_type="application/json-patch+json").status == 200
@@ -239,7 +186,7 @@ def test_conditions_meet_the_visible_only(world: TestTenant, client: Client, min
         assert mine.delete(f"{kind}?identifier={IDENTIFIER}|{value}").status == 204
     assert mine.delete("Observation?code=urn:c|nosuch").status == 204
     assert client.get("Observation/oq").json["meta"]["versionId"] == "1"
-    made = mine.post("Observation", _observation("x", "p"), if_none_exist=f"identifier={IDENTIFIER}|oq")
+    made = mine.post("Observation", observation("x", "p"), if_none_exist=f"identifier={IDENTIFIER}|oq")
     assert made.status == 201
     assert mine.delete(f"Observation/{made.id}").status == 204
 
@@ -249,8 +196,8 @@ def test_history_pages_do_not_count_the_others(new_tenant: New) -> None:
     pages = []
     for many in (1, 60):
         tenant = new_tenant()
-        put_all(tenant.client(), [_patient("p"), _observation("op", "p")])
-        put_all(tenant.client(), [_observation(f"oq{n}", "q") for n in range(many)])
+        put_all(tenant.client(), [patient("p"), observation("op", "p")])
+        put_all(tenant.client(), [observation(f"oq{n}", "q") for n in range(many)])
         mine, path, counted = tenant.client("patient/*.cruds", patient="p"), "_history", []
         while path:
             page = mine.get(path).json
