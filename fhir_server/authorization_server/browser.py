@@ -4,6 +4,7 @@ A blueprint with pages calls `guard(bp)` once; its views begin with `enter(slug)
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -192,13 +193,13 @@ def _secure() -> bool:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def page(template: str, *, status: int = 200, leads_out: bool = False, **values: Any) -> Response:
+def page(template: str, *, status: int = 200, leads_to: Sequence[str] = (), **values: Any) -> Response:
     """A page in the person's language. In templates: `_()`, `language`, `direction`, `languages`, `tenant_name`,
     `slug`, `csrf` (the token), `here` (this address, for forms that come back to it), `asset()`, `when()`, `me`
     (SignedIn or None) and the `values`.
 
-    `leads_out`: a form on the page may end, by redirects, at an app's redirect URI. Browsers hold those to
-    `form-action` too, and an app's URI can be anything, so such a page has none.
+    `leads_to`: where a form on the page may end, by redirects, besides here: origins or schemes of apps. Browsers hold
+    redirects after a form to `form-action`, too.
     """
     tenant: Tenant | None = g.get("tenant")
     slug = tenant.slug if tenant else ""
@@ -218,8 +219,10 @@ def page(template: str, *, status: int = 200, leads_out: bool = False, **values:
     )
     response = Response(body, status=status, content_type="text/html; charset=utf-8")
     response.headers["Content-Language"] = chosen
-    if not leads_out:
-        response.headers["Content-Security-Policy"] = f"{_POLICY}; form-action 'self'"
+    # A policy cannot name an IPv6 address.
+    sources = [f"{each.partition(':')[0]}:" if "[" in each else each for each in leads_to]
+    allowed = " ".join(dict.fromkeys(["'self'", *sources]))
+    response.headers["Content-Security-Policy"] = f"{_POLICY}; form-action {allowed}"
     return response
 
 

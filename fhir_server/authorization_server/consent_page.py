@@ -65,7 +65,7 @@ def show(
 
 def _page(slug: str, client: Client, asked: Asked, template: str, **values: Any) -> Response:
     day = day_in(browser.language(slug))
-    return leading_to([asked.destination.place], template, app=client.name, day=day, **values)
+    return browser.page(template, leads_to=[asked.destination.place], app=client.name, day=day, **values)
 
 
 def day_in(language: str) -> Callable[[str], str]:
@@ -89,13 +89,3 @@ def chosen(offered: str, registry: Registry, form: MultiDict[str, str]) -> str:
     for key in form.getlist("narrow"):
         categories[key] = form.getlist(f"category {key}")
     return consent_choice.chosen(offered, registry, ticked, categories)
-
-
-def leading_to(origins: Sequence[str], template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page whose forms may end, by redirects, at these origins besides our own: browsers hold redirects after a form
-    to `form-action`, too."""
-    response = browser.page(template, status=status, **values)
-    # A policy cannot name an IPv6 address.
-    sources = [f"{each.partition(':')[0]}:" if "[" in each else each for each in origins]
-    response.headers["Content-Security-Policy"] += "".join(f" {each}" for each in dict.fromkeys(sources))
-    return response

@@ -51,7 +51,7 @@ def launch_page(slug: str) -> Response:
         return browser.redirect(launch.app_url(chosen, realm.urls.fhir, value) or "")
     origins = [origin for each in apps for origin in (_origin(each.launch_uri or ""), *sorted(each.origins))]
     day = consent_page.day_in(browser.language(slug))
-    return consent_page.leading_to(origins, "launch.html", url=url, person=person, apps=apps, day=day, host=_host)
+    return browser.page("launch.html", leads_to=origins, url=url, person=person, apps=apps, day=day, host=_host)
 
 
 def can_be_launched(client: Client) -> bool:

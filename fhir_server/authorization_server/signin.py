@@ -5,12 +5,14 @@ that asks for that proof. Every step gives the browser a new session id.
 """
 
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
-from flask import Blueprint, Response, request, send_from_directory
+from flask import Blueprint, Response, g, request, send_from_directory
 from flask.typing import ResponseReturnValue
 
-from fhir_server.authorization_server import browser, letters, rendering
+from fhir_server.authorization_server import browser, letters, rendering, tickets
 from fhir_server.core.context import Tenant
+from fhir_server.rest import dispatch
 from fhir_server.security import accounts, audit, codes, passkeys, throttle, totp, web_sessions
 from fhir_server.security.audit_events import SERIOUS
 from fhir_server.storage import accounts as account_rows
@@ -61,12 +63,24 @@ def _login_form(name: str, problem: str, status: int = 200) -> Response:
     return browser.page(
         "login.html",
         status=status,
-        leads_out=True,
+        leads_to=_ends_at(),
         username=name,
         problem=PROBLEMS.get(problem, ""),
         done=DONE.get(request.args.get("done", ""), ""),
         me=None,
     )
+
+
+def _ends_at() -> list[str]:
+    """Where a form of these pages may end besides here: at the app whose request brought the person."""
+    path, _, query = _return_to(g.tenant.slug).partition("?")
+    if not path.endswith("/oauth/authorize/continue"):
+        return []
+    try:
+        ticket = tickets.open_(dispatch.session(), g.tenant.id, dict(parse_qsl(query)).get("request", ""))
+    except tickets.Expired:
+        return []
+    return [ticket.asked.destination.place]
 
 
 def proceed(db: Session, tenant: Tenant, account: Account, amr: Sequence[str]) -> Response:
@@ -157,7 +171,7 @@ def _factor_form(account: Account, problem: str, status: int = 200) -> Response:
     return browser.page(
         "second_factor.html",
         status=status,
-        leads_out=True,
+        leads_to=_ends_at(),
         account=account,
         problem=PROBLEMS.get(problem, ""),
         me=None,
@@ -193,7 +207,7 @@ def _email_form(account: Account, problem: str, status: int = 200) -> Response:
     return browser.page(
         "email_code.html",
         status=status,
-        leads_out=True,
+        leads_to=_ends_at(),
         email=account.email,
         problem=PROBLEMS.get(problem, ""),
         done=DONE.get(request.args.get("done", ""), ""),
