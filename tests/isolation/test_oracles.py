@@ -228,3 +228,9 @@ def test_the_bisection_tells(mine: Client, monkeypatch: pytest.MonkeyPatch) -> N
     question = "Observation?has-member.value-quantity=gt{n}"
     monkeypatch.setattr(policy, "limits", lambda ctx, resource_type, letter="s": [])
     assert len({str(_matches(mine, question, n)) for n in (6, 100, 137, 138, 1000)}) == 2
+
+
+def test_an_estimate_is_exact_for_who_sees_a_part(mine: Client) -> None:
+    """sec-T5: the planner's guess knows of the rows that are hidden."""
+    answer = mine.get("Observation?_total=estimate&_count=1").json
+    assert answer["total"] == mine.get("Observation?_summary=count").json["total"]
