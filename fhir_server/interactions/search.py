@@ -187,14 +187,15 @@ def _page(
         after=known.after if known else None,
         newest=known.newest if known else None,
         extra=[fetch.count_statement(what, plan)] if counting else [],
+        log=log.upto(query.count) if not query.includes else None,
     )
     page, more = rows[: query.count], len(rows) > query.count
     total = known.total if known else _total(ctx, what, plan, query, counted, None if more else len(page))
     here = known or cursor.Progress(None, clock.tick(), total)
     links = _links(ctx, scope, query, url, here, fetch.position(page[-1]) if more else None)
     included, cut = _included(ctx, asker, query, page)
-    # A round trip of its own: a search is planned for its values, and planning the log along would cost twice as much.
-    ctx.db.run([log.apart([int(row[fetch.RID] or 0) for row in (*page, *included)])], final=True)
+    if not log.done:
+        ctx.db.run([log.apart([int(row[fetch.RID] or 0) for row in (*page, *included)])], final=True)
     entries = _entries(ctx, query, page, included)
     if cut:
         query.dropped.append(_cut_note())

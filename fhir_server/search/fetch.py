@@ -1,6 +1,6 @@
 """Running a search: choose a driver, read one page, count."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -97,9 +97,12 @@ def read_page(
     after: Position | None = None,
     newest: int | None = None,
     extra: Sequence[Statement] = (),
-    final: bool = False,
+    log: Callable[[Statement], Statement] | None = None,
 ) -> tuple[list[Row], list[list[Row]]]:
     """At most `limit` rows after a position, in order, and the results of `extra` statements sent along.
+
+    `log` adds the audit entry to the page's statement; where one statement reads the whole page it is used, and nothing
+    follows in the transaction.
 
     A row is `rid, type_id, id, version, body` and its sort values, as PostgreSQL's text.
     """
@@ -108,8 +111,11 @@ def read_page(
     results: list[list[Row]] = []
     for number, (nulls, keys, start) in enumerate(stages):
         statement = _statement(search, plan, keys, nulls, start, newest, limit - len(found))
+        final = log is not None and len(stages) == 1
+        if log is not None and final:
+            statement = log(statement)
         sent = [statement, *(extra if number == 0 else ())]
-        answers = plans.run(db, sent, final=final and number == len(stages) - 1)
+        answers = plans.run(db, sent, final=final)
         found += [row[:FIXED] + (None,) * nulls + row[FIXED:] for row in answers[0]] if nulls else answers[0]
         if number == 0:
             results = answers[1:]

@@ -146,9 +146,15 @@ class Disclosure:
             shown=self._shown,
             empty=self._empty,
             absent=self._absent,
-            lasting=db.held or db.open,
+            # Where interactions do not share the transaction, only reads came before.
+            lasting=db.held,
             beside=beside,
         )
+
+    def upto(self, shown: int) -> "Disclosure":
+        """The same for a page of which only so many rows are shown."""
+        self._shown = shown
+        return self
 
     def apart(self, rids: Sequence[int]) -> Statement:
         """The statement that logs these resources as shown."""

@@ -30,7 +30,7 @@ def sealed(log: Log, key_folder: Path) -> Log:
     for link in range(2):
         for event in range(3):
             log.enter().run([audit.note(log.db, log.tenant_id, "login", agent=f"user:{link}-{event}")], final=True)
-        assert audit_seal.seal(log.enter(), log.tenant_id) == 3
+        assert audit_seal.seal(log.settled(), log.tenant_id) == 3
     log.enter().run([audit.note(log.db, log.tenant_id, "logout")], final=True)
     return log
 
@@ -86,14 +86,14 @@ def test_a_chain_made_anew_with_another_key_is_found(sealed: Log, key_folder: Pa
     sealed.tamper("DELETE FROM audit WHERE tenant_id = %s AND agent = 'user:0-0'", sealed.tenant_id)
     (key_folder / "audit.key").unlink()
     checkpoints = (key_folder / "audit-checkpoints.jsonl").read_text()
-    audit_seal.seal(sealed.enter(), sealed.tenant_id)
+    audit_seal.seal(sealed.settled(), sealed.tenant_id)
     (key_folder / "audit-checkpoints.jsonl").write_text(checkpoints)
     assert kinds_of(sealed) == {"replaced", "truncated"}
 
 
 def test_links_of_a_former_key_stay_valid(sealed: Log, key_folder: Path) -> None:
     (key_folder / "audit.key").unlink()
-    assert audit_seal.seal(sealed.enter(), sealed.tenant_id) == 1
+    assert audit_seal.seal(sealed.settled(), sealed.tenant_id) == 1
     report = verify(sealed.enter(), sealed.tenant_id)
     assert (report.intact, report.links, len(list((key_folder / "audit-keys").iterdir()))) == (True, 3, 2)
 
@@ -122,7 +122,7 @@ def test_a_row_of_an_open_transaction_waits_and_is_sealed_later(log: Log, key_fo
     assert audit_seal.seal(log.enter(), log.tenant_id) == 0
     slow.commit()
     slow.close()
-    assert audit_seal.seal(log.enter(), log.tenant_id) == 2
+    assert audit_seal.seal(log.settled(), log.tenant_id) == 2
     assert verify(log.enter(), log.tenant_id).intact
 
 
@@ -131,7 +131,7 @@ def test_batches_never_cut_a_transaction(log: Log, key_folder: Path, monkeypatch
     for size in (3, 2, 9, 1):
         log.enter().run([audit.note(log.db, log.tenant_id, "login") for _ in range(size)], final=True)
     counts = []
-    while count := audit_seal.seal(log.enter(), log.tenant_id):
+    while count := audit_seal.seal(log.settled(), log.tenant_id):
         counts.append(count)
     # The transaction of nine rows is more than a batch: the batch grows, and takes the last row along.
     assert counts == [3, 2, 10]
@@ -164,7 +164,7 @@ def test_sealers_at_once_make_one_chain_while_events_are_written(log: Log, key_f
         thread.start()
     for thread in threads:
         thread.join()
-    while audit_seal.seal(log.enter(), log.tenant_id):
+    while audit_seal.seal(log.settled(), log.tenant_id):
         pass
     report = verify(log.enter(), log.tenant_id)
     assert (failures, report.problems, report.events, report.unsealed) == ([], [], events, 0)
@@ -182,7 +182,7 @@ def test_sealing_says_whose_record_it_was(log: Log, key_folder: Path) -> None:
     opened = audit.note(ctx.db, log.tenant_id, "break-glass", detail={"patient": "p2", "reason": "urgent"})
     log.enter().run([opened], final=True)
     assert audit_chain.waiting(log.enter(), log.tenant_id)
-    assert audit_seal.seal(log.enter(), log.tenant_id) == 7
+    assert audit_seal.seal(log.settled(), log.tenant_id) == 7
     assert not audit_chain.waiting(log.enter(), log.tenant_id)
     found = log.rows(
         "SELECT p.patient, a.event FROM audit_patient p JOIN audit a USING (tenant_id, xid, seq) WHERE p.tenant_id = %s"

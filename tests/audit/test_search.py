@@ -40,7 +40,7 @@ def told() -> Log:
     see(log, "u-1", "read", "Observation/o1")
     see(log, "u-2", "search-type", "Observation/o1", "Observation/o2")
     log.remove("Observation/o2")
-    while audit_seal.seal(log.enter(), log.tenant_id):
+    while audit_seal.seal(log.settled(), log.tenant_id):
         pass
     see(log, "u-2", "read", "Patient/p1")
     refused = audit.refused(db, log.tenant_id, "read", 403, who=log.context(user=someone()).principal)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,10 @@ from fhir_server.storage.versions import NewVersion
 from fhir_server.storage.write import write
 
 _numbers = itertools.count(1)
+_SETTLED = (
+    "SELECT coalesce((SELECT xid FROM audit WHERE tenant_id = $1 ORDER BY xid DESC LIMIT 1)"
+    " < pg_snapshot_xmin(pg_current_snapshot()), true)"
+)
 
 
 @dataclass(slots=True)
@@ -35,6 +40,16 @@ class Log:
         """The session, in the tenant."""
         self.db.enter(self.tenant_id, None, 1)
         return self.db
+
+    def settled(self) -> Session:
+        """The session, once every transaction in the cluster is over that is older than what was logged: tests of other
+        processes may have some open, and rows wait for these to be sealed."""
+        deadline = time.monotonic() + 30
+        while True:
+            rows = self.enter().run([(_SETTLED, (self.tenant_id,))], final=True)[0]
+            if rows[0][0] == b"t" or time.monotonic() > deadline:
+                return self.enter()
+            time.sleep(0.02)
 
     def context(self, scope: str = "system/*.cruds", **who: Any) -> Context:
         """What a request with this token would know."""
