@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.errors import Invalid
 from fhir_server.core.keys import param_id, self_key
 from fhir_server.search.asked import UNSTORED, Asker, UnsupportedParameter
 from fhir_server.search.terms import unknown
+from fhir_server.search.tree import TypeIs
 from fhir_server.storage import wire
 from fhir_server.storage.session import Statement
 from fhir_server.storage.writer import Writer
@@ -94,19 +96,27 @@ def _reverse(asker: Asker, tenant_id: int, include: Include, rows: Sequence[Sour
     return _read(asker, w, inner, "z.rid = x.rid", types, limit)
 
 
+@lru_cache(maxsize=1024)
+def _visible(
+    registry: Registry, types: tuple[str, ...] | None, readable: frozenset[str] | None
+) -> tuple[str, ...]:
+    """Of the types (None: of all), those of which rows may be seen."""
+    asked = registry.resource_types if types is None else types
+    return tuple([name for name in asked if readable is None or name in readable])
+
+
 def _read(
     asker: Asker, w: Writer, inner: str, join: str, types: Sequence[str] | None, limit: int
 ) -> Statement | None:
     """The included rows that the caller may see. `inner` is ordered, so that neither their order nor where the limit
     cuts tells of rows that are hidden."""
-    visible = types if types is not None else asker.registry.resource_types
-    visible = [name for name in visible if asker.sees(name)]
+    visible = _visible(asker.registry, None if types is None else tuple(types), asker.readable)
     if not visible:
         return None
-    ids = asker.registry.type_ids
     checks = ""
     if types is not None or len(visible) < len(asker.registry.resource_types):
-        checks = f" AND z.type_id = ANY({w.p(wire.smallints([ids[name] for name in visible]))}::smallint[])"
+        ids = asker.registry.type_ids
+        checks = f" AND {TypeIs(tuple([ids[name] for name in visible])).where(w, 'z')}"
     rule = asker.rule(visible)
     if rule is not None:
         checks += f" AND {rule(w, 'z')}"

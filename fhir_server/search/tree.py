@@ -6,8 +6,10 @@ table with which a statement begins. https://hl7.org/fhir/R4/search.html
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
+from fhir_server.storage import wire
 from fhir_server.storage.writer import Writer
 
 # How selective a driver is: next to one row; surely few rows; unknown, so count first; few rows, but found by reading
@@ -90,14 +92,16 @@ class TypeIs:
     once: ClassVar[bool] = False
 
     def where(self, w: Writer, row: str) -> str:
-        return f"{row}.type_id = ANY({w.p(_smallints(self.type_ids))}::smallint[])"
+        return f"{row}.type_id = ANY({w.p(packed(self.type_ids), 'smallint[]')})"
 
     def rows(self, w: Writer) -> str:
         raise TypeError("a type alone does not drive")
 
 
-def _smallints(values: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, values)) + "}"
+@lru_cache(maxsize=1024)
+def packed(type_ids: tuple[int, ...]) -> wire.Binary:
+    """smallint[] of type ids, of which few different lists are ever asked for."""
+    return wire.smallints(type_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from fhir_server.security.roles import Role, roles, shared_types
 from fhir_server.security.scopes import Scope
 
 _READING = "rs"
+_MOST_FILTERS = 512
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _NEVER_OPENED = label_key(_CONFIDENTIALITY, "V")
 
@@ -69,6 +70,7 @@ class Access:
         self._role = roles().get(principal.user.role) if principal.user else None
         self._rules: dict[tuple[str, str], Rules] = {}
         self._readable: dict[str, frozenset[str] | None] = {}
+        self._filters: dict[tuple[tuple[str, ...], str], list[Node]] = {}
         self._open_labels = withheld(principal, self._role)
         self._closed_labels = withheld(replace(principal, opened=()), self._role)
 
@@ -141,7 +143,16 @@ class Access:
         return [any_of([*keys, *others]), *self._labels(letter)]
 
     def filters_of(self, types: Sequence[str], letter: str) -> list[Node]:
-        """The conditions on a row of any of these types that is in hand."""
+        """The conditions on a row in hand, which is known to be of one of these types."""
+        place = tuple(types), letter
+        found = self._filters.get(place)
+        if found is None:
+            if len(self._filters) >= _MOST_FILTERS:
+                self._filters.clear()
+            found = self._filters[place] = self._filtered(*place)
+        return found
+
+    def _filtered(self, types: tuple[str, ...], letter: str) -> list[Node]:
         groups: dict[Rules, list[int]] = {}
         for name in types:
             groups.setdefault(self.rule(name, letter), []).append(self._registry.type_ids[name])
@@ -150,7 +161,8 @@ class Access:
         parts = []
         for rules, ids in groups.items():
             checks = _either([each.untyped() for each in rules]) if rules else [any_of([])]
-            parts.append(all_of([TypeIs(tuple(ids)), *checks]))
+            # Of a single type its statement asks already.
+            parts.append(all_of(checks if len(types) == 1 and checks else [TypeIs(tuple(ids)), *checks]))
         return [any_of(parts), *self._labels(letter)]
 
     def covers(self, resource_type: str, letter: str, keys: Iterable[int]) -> bool:
