@@ -74,7 +74,7 @@ def search(
     what = _search(ctx, query)
     if explain:
         return _explain(ctx, what, query)
-    log = _disclosure(ctx, resource_type, pairs, compartment, url)
+    log = _disclosure(ctx, resource_type, pairs, compartment, query, url)
     if query.count_only:
         return _counted(ctx, what, query, url, log)
     return _page(ctx, asker, what, query, url, log)
@@ -85,11 +85,12 @@ def _disclosure(
     resource_type: str | None,
     pairs: Pairs,
     compartment: tuple[str, str] | None,
+    query: Query,
     url: str,
 ) -> audit.Disclosure:
     event = "search-compartment" if compartment else "search-type" if resource_type else "search-system"
     detail = {"query": _url("", pairs)[1:], "what": url.removeprefix(ctx.base).lstrip("/")}
-    return audit.Disclosure(ctx, event, resource_type, detail=detail)
+    return audit.Disclosure(ctx, event, resource_type, shown=query.count, detail=detail)
 
 
 def matches(ctx: Context, resource_type: str, pairs: Pairs, limit: int = 2) -> list[Match]:
@@ -187,7 +188,7 @@ def _page(
         after=known.after if known else None,
         newest=known.newest if known else None,
         extra=[fetch.count_statement(what, plan)] if counting else [],
-        log=log.upto(query.count) if not query.includes else None,
+        log=None if query.includes else log,
     )
     page, more = rows[: query.count], len(rows) > query.count
     total = known.total if known else _total(ctx, what, plan, query, counted, None if more else len(page))

@@ -86,12 +86,9 @@ def _alone(ctx: Context, entry: Entry, perform: Perform) -> bytes:
     try:
         try:
             response = perform(entry.request)
-        except DefinitionsChanged:
-            # An earlier entry (or another request) changed the tenant's definitions; this entry has not run yet.
+        except (DefinitionsChanged, RightsChanged):
+            # An earlier entry or another request changed definitions or rights; this entry has not run yet.
             _renew(ctx)
-            response = perform(entry.request)
-        except RightsChanged:
-            _renew_rights(ctx)
             response = perform(entry.request)
         ctx.db.commit()
         return entry.answer(response)
@@ -100,7 +97,7 @@ def _alone(ctx: Context, entry: Entry, perform: Perform) -> bytes:
         try:
             _log_refused(ctx, entry, error.status)
         except (DefinitionsChanged, RightsChanged):
-            _renew_rights(ctx)
+            _renew(ctx)
             _log_refused(ctx, entry, error.status)
         failure = entry.blame(error)
         return entry.answer(FhirResponse(failure.status, encode(failure.outcome())))
@@ -119,20 +116,13 @@ def _log_refused(ctx: Context, entry: Entry, status: int) -> None:
     ctx.db.run([event], final=True)
 
 
-def _renew_rights(ctx: Context) -> None:
-    """What the token allows changed between two entries: the next one runs under what it allows now."""
+def _renew(ctx: Context) -> None:
+    """The next entry runs under the definitions, and what the token allows, as they are now."""
     ctx.db.rollback()
     place = refresh(ctx.db, ctx.tenant.slug)
     forget(ctx.tenant.id, ctx.principal.token_hash)
     if ctx.principal.token_hash is not None:
         ctx.principal = principal_of(ctx.db, ctx.tenant.id, place.version, ctx.principal.token_hash)
-    ctx.registry, ctx.tenant = place.registry, place.tenant
-    who = ctx.principal
-    ctx.db.enter(ctx.tenant.id, who.token_hash, place.version, stamp=who.stamp, writing=True)
-
-
-def _renew(ctx: Context) -> None:
-    place = refresh(ctx.db, ctx.tenant.slug)
     ctx.registry, ctx.tenant = place.registry, place.tenant
     who = ctx.principal
     ctx.db.enter(ctx.tenant.id, who.token_hash, place.version, stamp=who.stamp, writing=True)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.context import Principal
-from fhir_server.core.errors import FhirError, Forbidden
+from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import compartment_key, label_key, patient_key, present_key, self_key, token_key, type_key
 from fhir_server.search.leaves import Keys
 from fhir_server.search.terms import condition
@@ -198,6 +198,8 @@ class Access:
 
     def _alternatives(self, right: Scope, resource_type: str, letter: str) -> list[Alternative]:
         nodes = _granular(self._registry, resource_type, right.query)
+        if nodes is None:
+            return []
         user = self._principal.user
         if user is None:
             own: list[Alternative] = [_WHOLE]
@@ -218,6 +220,8 @@ class Access:
             if letter not in right.letters or right.type not in ("*", resource_type):
                 continue
             nodes = _granular(self._registry, resource_type, right.query)
+            if nodes is None:
+                continue
             if right.context == "patient":
                 patients = self._principal.user.patients if self._principal.user else ()
                 found.append(self._of_patients(resource_type, letter, patients, nodes))
@@ -264,38 +268,39 @@ def _either(nodes: Sequence[Node | None]) -> list[Node]:
 
 
 @lru_cache(maxsize=4096)
-def _granular(registry: Registry, resource_type: str, query: tuple[tuple[str, str], ...]) -> tuple[Node, ...]:
-    """The search parameters of a granular scope as conditions on the row. Raises `Forbidden` for one that is not a
-    plain token parameter: what cannot be enforced exactly gives no right."""
-    return tuple([_token(registry, resource_type, name, value) for name, value in query])
+def _granular(
+    registry: Registry, resource_type: str, query: tuple[tuple[str, str], ...]
+) -> tuple[Node, ...] | None:
+    """The search parameters of a granular scope as conditions on the row. None when one is not a plain token parameter:
+    what cannot be enforced exactly gives no right."""
+    nodes: list[Node] = []
+    for name, value in query:
+        node = _token(registry, resource_type, name, value)
+        if node is None:
+            return None
+        nodes.append(node)
+    return tuple(nodes)
 
 
-def _token(registry: Registry, resource_type: str, name: str, value: str) -> Node:
+def _token(registry: Registry, resource_type: str, name: str, value: str) -> Keys | None:
     param = registry.search_params(resource_type).get(name)
     if param is None or param.type != "token" or name == "_id":
-        raise Forbidden(f"A scope of this token names {name}, which cannot be enforced on {resource_type}.")
-    node = condition(registry, resource_type, name)(value, _NO_ASKER)  # type: ignore[arg-type]
+        return None
+    try:
+        # A plain token parameter does not ask who asks.
+        node = condition(registry, resource_type, name)(value, None)  # type: ignore[arg-type]
+    except FhirError:
+        return None
     if isinstance(node, And):
         node = node.of[-1]
-    if not isinstance(node, Keys):
-        raise Forbidden(f"A scope of this token names {name} in a form that cannot be enforced on {resource_type}.")
-    return Keys(node.keys, False)
-
-
-_NO_ASKER = None  # A plain token parameter does not ask who asks.
+    return Keys(node.keys, False) if isinstance(node, Keys) else None
 
 
 def enforceable(registry: Registry, right: Scope) -> bool:
     """Whether a right can be enforced exactly: its type exists and its parameters are plain tokens of the type."""
     if right.type == "*":
         return not right.query
-    if right.type not in registry.type_ids:
-        return False
-    try:
-        _granular(registry, right.type, right.query)
-    except FhirError:
-        return False
-    return True
+    return right.type in registry.type_ids and _granular(registry, right.type, right.query) is not None
 
 
 def withheld(principal: Principal, role: Role | None) -> tuple[Node, ...]:

@@ -151,11 +151,6 @@ class Disclosure:
             beside=beside,
         )
 
-    def upto(self, shown: int) -> "Disclosure":
-        """The same for a page of which only so many rows are shown."""
-        self._shown = shown
-        return self
-
     def apart(self, rids: Sequence[int]) -> Statement:
         """The statement that logs these resources as shown."""
         self.done = True

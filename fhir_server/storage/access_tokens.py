@@ -75,12 +75,6 @@ def save(
     return _SAVE, (tenant_id, wire.Binary(digest), scope, client_id, seconds, token_id, grant_id, user_id)
 
 
-def revoke_grant(tenant_id: int, grant_id: str) -> Statement:
-    """The statement that ends every access token of a grant."""
-    sql = "UPDATE access_token SET revoked_at = now() WHERE tenant_id = $1 AND grant_id = $2 AND revoked_at IS NULL"
-    return sql, (tenant_id, grant_id)
-
-
 def revoke_user(tenant_id: int, user_id: str) -> Statement:
     """The statement that ends every access token of a user."""
     sql = "UPDATE access_token SET revoked_at = now() WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL"

@@ -190,8 +190,3 @@ def _erasure(row: Row) -> Erasure:
     return Erasure(
         first[0], int(first[1]), first[2], first[3], first[4] or None, first[5], first[6], first[7] or None
     )
-
-
-def erasure_of(row: Row) -> Erasure:
-    """An erasure from the row that `move` gives."""
-    return _erasure(row)

@@ -2,7 +2,10 @@
 
 import pytest
 
+from fhir_server.conformance.registry import base_registry
+from fhir_server.core.context import Principal
 from fhir_server.core.errors import Invalid
+from fhir_server.security.access import Access
 from fhir_server.security.scopes import parse_scopes
 
 TABLE = [
@@ -42,3 +45,11 @@ def test_types_by_letter() -> None:
     assert scopes.types("s") == {"Patient"}
     assert scopes.types("d") == frozenset()
     assert parse_scopes("system/*.r").types("r") is None
+
+
+def test_a_scope_that_cannot_be_enforced_takes_nothing_from_the_others() -> None:
+    """A parameter may go after the token was made: its scope then gives no right, and the rest stays."""
+    scopes = parse_scopes("system/Observation.rs?gone=x system/Observation.s?category=vital-signs system/Patient.rs")
+    access = Access(base_registry(), Principal("tests", scopes, None))
+    assert access.readable("r") == {"Patient"}
+    assert access.readable("s") == {"Patient", "Observation"}
