@@ -1,5 +1,6 @@
 """The web process: FHIR as a plain WSGI callable, everything else Flask."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,10 +23,12 @@ observability.configure(settings.log_level)
 for room in (endpoints, signin, recovery, account, credentials, authorization, launch_pages):
     site.register_blueprint(room.bp)
 
+_BESIDE_FHIR = re.compile(r"/t/[^/]+/(oauth|\.well-known|fhir/\.well-known|calendars|events|messages|tickets)(/|\Z)")
+
 
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """The WSGI application that granian serves."""
     path: str = environ["PATH_INFO"]
-    if path.startswith("/t/") and "/oauth/" not in path and "/.well-known/" not in path:
+    if path.startswith("/t/") and not _BESIDE_FHIR.match(path):
         return fhir(environ, start_response)
     return site(environ, start_response)

@@ -87,6 +87,29 @@ class Settings:
         "SALAM_SESSION_IDLE_MINUTES", 30, "Minutes without a request after which a person has to sign in again."
     )
     session_hours: int = _row("SALAM_SESSION_HOURS", 12, "Longest time until a person has to sign in again.")
+    twilio_account_sid: str = _row(
+        "SALAM_TWILIO_ACCOUNT_SID", "", "Twilio account for SMS and WhatsApp; empty: a sandbox that sends nothing."
+    )
+    twilio_auth_token: str = _row(
+        "SALAM_TWILIO_AUTH_TOKEN", "", "Its secret: signs in, and checks what Twilio tells."
+    )
+    twilio_from: str = _row(
+        "SALAM_TWILIO_FROM", "", "Sender of SMS: a number (+212…), an alphanumeric name, or a messaging service (MG…)."
+    )
+    twilio_whatsapp_from: str = _row(
+        "SALAM_TWILIO_WHATSAPP_FROM", "", "Number of the WhatsApp sender (+…); empty: no WhatsApp."
+    )
+    vapid_subject: str = _row(
+        "SALAM_VAPID_SUBJECT",
+        "",
+        "mailto: or https: address of the operator, for push services; empty: SALAM_MAIL_FROM.",
+    )
+    production: int = _row(
+        "SALAM_PRODUCTION", 0, "1 refuses the sandbox: channels without a provider's credentials send nothing."
+    )
+    hub_url: str = _row(
+        "SALAM_HUB_URL", "", "Scheme and host of the event hub as clients see them; empty: HOST and the hub's port."
+    )
     metrics_token: str = _row(
         "SALAM_METRICS_TOKEN", "", "Bearer token for /metrics; empty: only clients on this machine may read it."
     )

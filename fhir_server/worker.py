@@ -6,17 +6,21 @@ message costs seconds: the sweep finds the work again.
 
 import logging
 import threading
+from collections.abc import Callable
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready, worker_shutdown
 
 from fhir_server import observability
+from fhir_server.core.context import Context
+from fhir_server.events import follow, wake
+from fhir_server.interactions.acting import server_context
 from fhir_server.interactions.reindex import run_backfill
-from fhir_server.interactions.worlds import refresh
+from fhir_server.interactions.worlds import refresh, world
 from fhir_server.rest.dispatch import session
 from fhir_server.security import audit_seal, mailing
 from fhir_server.settings import settings
-from fhir_server.storage import accounts, oauth_grants, tenants
+from fhir_server.storage import accounts, idempotency, oauth_grants, tenants
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.reindex import Job, jobs
 from fhir_server.storage.session import Session
@@ -26,6 +30,10 @@ _SWEEP_SECONDS = 5.0
 # Batches of the audit log that one tenant gets sealed before the next one has its turn.
 _SEALS_AT_ONCE = 20
 _OPEN = ("waiting", "running")
+# Who is told of changes. A follower's place in the feed is kept under its name; a new name begins at the feed's end.
+FOLLOWERS: dict[str, follow.Follower] = {}
+# What features look after every few seconds and after changes.
+TENDERS: tuple[Callable[[Context], None], ...] = ()
 _busy: set[str] = set()
 _guard = threading.Lock()
 _log = logging.getLogger(__name__)
@@ -60,12 +68,13 @@ def _logging(**_: object) -> None:
 
 @celery.task(name="salam.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """For every active tenant: seal the audit log, send mail that is due, delete what expired, and send a wake-up when
-    it has search parameters to index."""
+    """For every active tenant: tell its followers what changed, seal the audit log, send mail that is due, delete what
+    expired, and send a wake-up when it has search parameters to index."""
     db = session()
     for state in tenants.all_tenants(db):
         if state.status == "active":
             try:
+                attend(state.tenant.slug)
                 if _tended(db, state):
                     backfill.delay(state.tenant.slug)
             except DefinitionsChanged:
@@ -84,8 +93,53 @@ def _tended(db: Session, state: TenantState) -> bool:
         if not audit_seal.seal(db, tenant_id):
             break
     mailing.send_due(db, tenant_id)
-    db.run([*oauth_grants.sweep(tenant_id), *accounts.sweep(tenant_id)], final=True)
+    expired = [idempotency.sweep(tenant_id)]
+    db.run([*oauth_grants.sweep(tenant_id), *accounts.sweep(tenant_id), *expired], final=True)
     return any(job.status in _OPEN for job in jobs(db, tenant_id))
+
+
+def attend(slug: str) -> None:
+    """Tell a tenant's followers what changed, and let the features look after what is due."""
+    db = session()
+    place = world(db, slug)
+    for _ in range(3):
+        try:
+            while follow.run(server_context(db, place), FOLLOWERS):
+                pass
+            break
+        except DefinitionsChanged:
+            place = refresh(db, slug)
+    for tend in TENDERS:
+        try:
+            tend(server_context(db, place))
+        except Exception:
+            # One feature's trouble is not the others'.
+            _log.exception("a feature could not look after a tenant")
+            db.rollback()
+
+
+_slugs: dict[int, str] = {}
+
+
+def _changed(tenant_id: int) -> None:
+    """What a wake-up means: something changed in that tenant."""
+    if tenant_id not in _slugs:
+        _slugs.update({state.tenant.id: state.tenant.slug for state in tenants.all_tenants(session())})
+    if tenant_id in _slugs:
+        attend(_slugs[tenant_id])
+
+
+_waker = wake.Waker(_changed)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _listen(**_: object) -> None:
+    _waker.start()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _stop_listening(**_: object) -> None:
+    _waker.stop()
 
 
 @celery.task(name="salam.backfill")  # type: ignore[untyped-decorator]

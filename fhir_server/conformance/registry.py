@@ -8,7 +8,7 @@ from fhir_server.conformance.compartments import Compartments, load_compartments
 from fhir_server.conformance.definitions import read_definitions
 from fhir_server.conformance.derived import with_derived
 from fhir_server.conformance.operations import Operation, index_operations, load_operation
-from fhir_server.conformance.own_operations import own_operations
+from fhir_server.conformance.own_definitions import own_definitions, own_table
 from fhir_server.conformance.search_parameters import (
     SearchDefinition,
     SearchParam,
@@ -36,9 +36,9 @@ class Terminology:
         return self.all("code-systems").get(url.split("|")[0])
 
     def all(self, name: str) -> dict[str, dict[str, Any]]:
-        """Every definition of one file, by url."""
+        """Every definition of one kind, by url: the package's and this server's own."""
         if name not in self._files:
-            self._files[name] = read_definitions(name)
+            self._files[name] = {**read_definitions(name), **{row["url"]: row for row in own_definitions(name)}}
         return self._files[name]
 
 
@@ -113,12 +113,15 @@ def base_registry() -> Registry:
     """The definitions of FHIR R4 (4.0.1), loaded once."""
     structures = load_structures(read_definitions("structures"))
     concrete = sorted(s.name for s in structures.values() if s.kind == "resource" and not s.abstract)
+    searches = {url: load_search_definition(url, row) for url, row in read_definitions("search-parameters").items()}
+    searches |= {row["url"]: load_search_definition(row["url"], row) for row in own_definitions("search-parameters")}
+    operations = [*read_definitions("operations"), *own_definitions("operations")]
     return Registry(
         0,
         structures,
-        {url: load_search_definition(url, row) for url, row in read_definitions("search-parameters").items()},
-        index_operations(load_operation(row, concrete) for row in [*read_definitions("operations"), *own_operations()]),
-        load_compartments(read_definitions("compartments")),
+        searches,
+        index_operations(load_operation(row, concrete) for row in operations),
+        load_compartments(read_definitions("compartments"), [table for _, table in own_table("compartments")]),
         Terminology(),
     )
 

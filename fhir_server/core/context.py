@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.core import clock
 from fhir_server.core.errors import Issue
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Principal:
     `stamp`: the state of the token's rights that this picture was taken at; `patient`: id of the patient in the launch
     context; `purpose`: code of v3-PurposeOfUse; `auth_time`: when the user signed in, `opened`: patients whose record
     the user opened by break-glass and until when (seconds since 1970);
+    `acts_for`: the caller on whose behalf the server itself asks, who is the one named in the audit log;
     `memo`: what was computed from it, by whom it concerns.
     """
 
@@ -63,12 +66,21 @@ class Principal:
     purpose: str = "TREAT"
     auth_time: int | None = None
     opened: tuple[tuple[str, int], ...] = ()
+    acts_for: Principal | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+# What a feature checks when a client writes a resource of some type itself: (context, content before, content after),
+# each None where there is none. It gives what is wrong, or raises.
+Guard = Callable[["Context", dict[str, Any] | None, dict[str, Any] | None], Sequence[Issue]]
 
 
 @dataclass(slots=True)
 class Context:
-    """First argument of every interaction. `base` is `http(s)://host/t/{tenant}/fhir` without a closing slash."""
+    """First argument of every interaction. `base` is `http(s)://host/t/{tenant}/fhir` without a closing slash; `now`
+    is the time of the request; `acting`: this is the server's own part of an operation, which may change what clients
+    may not; `importing`: a bulk load, which keeps what happened elsewhere even where it breaks a rule of booking;
+    `guards`: by type, what features check of plain writes."""
 
     tenant: Tenant
     principal: Principal
@@ -78,4 +90,8 @@ class Context:
     cursor_key: bytes
     lenient: bool = False
     request_id: str = ""
+    now: datetime = field(default_factory=clock.now)
+    acting: bool = False
+    importing: bool = False
+    guards: Mapping[str, Sequence[Guard]] = field(default_factory=dict)
     notes: list[Issue] = field(default_factory=list)

@@ -4,24 +4,31 @@ https://hl7.org/fhir/R4/operationoutcome.html, issue codes https://hl7.org/fhir/
 Messages name elements, parameters and formats. They never quote patient data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+ISSUE_SYSTEM = "urn:salam:CodeSystem:issue"
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One OperationOutcome.issue. `expression`: FHIRPath of the element or `http.<header or parameter>`."""
+    """One OperationOutcome.issue. `expression`: FHIRPath of the element or `http.<header or parameter>`; `detail`: code
+    of the code system `urn:salam:CodeSystem:issue` for what programs tell apart."""
 
     severity: str
     code: str
     text: str
     expression: str | None = None
+    detail: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The issue as it stands in an OperationOutcome."""
-        issue: dict[str, Any] = {"severity": self.severity, "code": self.code, "details": {"text": self.text}}
+        details: dict[str, Any] = {"text": self.text}
+        if self.detail:
+            details = {"coding": [{"system": ISSUE_SYSTEM, "code": self.detail}], **details}
+        issue: dict[str, Any] = {"severity": self.severity, "code": self.code, "details": details}
         if self.expression:
             issue["expression"] = [self.expression]
         return issue
@@ -47,21 +54,29 @@ class FhirError(Exception):
         code: str | None = None,
         issues: Sequence[Issue] | None = None,
         headers: dict[str, str] | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(text or (issues[0].text if issues else ""))
-        self.issues: list[Issue] = list(issues or [Issue("error", code or self.default_code, text, expression)])
+        issue = Issue("error", code or self.default_code, text, expression, detail)
+        self.issues: list[Issue] = list(issues or [issue])
         self.headers = headers or dict(self.default_headers)
+        # Resources that help, such as other times to book; and what finds them once the transaction is undone.
+        self.contained: list[dict[str, Any]] = []
+        self.after_rollback: Callable[[Any], list[dict[str, Any]]] | None = None
 
     def within(self, path: str) -> "FhirError":
         """The same error as seen from a Bundle entry: every expression is put under `path`."""
         self.issues = [
-            Issue(i.severity, i.code, i.text, _under(path, i.expression)) for i in self.issues
+            Issue(i.severity, i.code, i.text, _under(path, i.expression), i.detail) for i in self.issues
         ]
         return self
 
     def outcome(self) -> dict[str, Any]:
         """The OperationOutcome to send."""
-        return outcome(self.issues)
+        body = outcome(self.issues)
+        if self.contained:
+            body = {"resourceType": body["resourceType"], "contained": self.contained, "issue": body["issue"]}
+        return body
 
 
 def _under(path: str, expression: str | None) -> str:

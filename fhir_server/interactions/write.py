@@ -10,7 +10,7 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 from fhir_server.core.references import ID
 from fhir_server.core.resource_json import decode
-from fhir_server.interactions import definitions
+from fhir_server.interactions import claims, definitions, life_cycle
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, UPDATE, new_id, stage, stage_deletion, unchanged
 from fhir_server.security import audit, consent, labels, policy
@@ -153,14 +153,19 @@ def check_head(ctx: Context, head: Version | None, resource_type: str, resource_
 
 def store(ctx: Context, news: list[NewVersion]) -> None:
     """Write versions, with what must follow from them in the same transaction."""
+    life_cycle.check(ctx, news)
     followed, consents = definitions.concerns(ctx, news), consent.concerns(ctx, news)
-    final = not followed and not consents
-    write(ctx.db, ctx.tenant.id, news, final=final, also=[audit.written(ctx, news)])
+    timed = claims.concerns(ctx, news)
+    also = [audit.written(ctx, news), *(claims.statements(ctx, news) if timed else ())]
+    final = not followed and not consents and not timed
+    write(ctx.db, ctx.tenant.id, news, final=final, also=also)
+    if timed:
+        claims.after_write(ctx, news)
     if consents:
         consent.changed(ctx, news)
     if followed:
         definitions.after_write(ctx, news)
-    elif consents and not ctx.db.held:
+    elif not final and not ctx.db.held:
         ctx.db.commit()
 
 

@@ -1,7 +1,6 @@
 """$-operations: which there are, and how a request becomes a call of one. https://hl7.org/fhir/R4/operations.html"""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlencode
@@ -12,8 +11,8 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, MethodNotAllowed, NotFound, NotSupported
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import decode, encode
-from fhir_server.operations import break_glass, parameters
-from fhir_server.operations.call import Handler, OperationCall
+from fhir_server.operations import break_glass, idempotency, parameters
+from fhir_server.operations.call import OperationCall, Table, Wired
 from fhir_server.operations.disclosures import disclosures
 from fhir_server.operations.everything import everything
 from fhir_server.operations.expand import expand
@@ -32,20 +31,7 @@ _ANY = frozenset({"*"})
 _PAGED = frozenset({"_cursor"})
 
 
-@dataclass(frozen=True, slots=True)
-class Wired:
-    """An operation that this server does. `extra`: parameters that it takes besides its definition's (`*`: any);
-    `takes_invalid`: its input may be invalid FHIR, because to say so is its purpose; `not_at`: a level of its
-    definition at which it is not offered, with the reason; `logs`: it tells the audit log itself what it showed."""
-
-    handler: Handler
-    extra: frozenset[str] = frozenset()
-    takes_invalid: bool = False
-    not_at: tuple[str, str] = ("", "")
-    logs: bool = False
-
-
-OPERATIONS: Mapping[tuple[str | None, str], Wired] = {
+GENERIC: Table = {
     ("Resource", "validate"): Wired(validate, takes_invalid=True),
     ("Resource", "meta"): Wired(meta),
     (None, "meta"): Wired(meta),
@@ -69,35 +55,46 @@ OPERATIONS: Mapping[tuple[str | None, str], Wired] = {
 
 
 def invoke(
-    ctx: Context, request: FhirRequest, resource_type: str | None, resource_id: str | None, code: str
+    ctx: Context, table: Table, request: FhirRequest, resource_type: str | None, resource_id: str | None, code: str
 ) -> FhirResponse:
-    """Run `$code` at the level that type and id say.
+    """Run `$code` of the table at the level that type and id say. What changes something is one transaction.
 
     Raises `NotFound` for an operation that is not here, `NotSupported` for a level or parameter that it does not have,
     `MethodNotAllowed` for GET on one that changes state.
     """
-    operation, wired = _find(ctx.registry, resource_type, code)
+    operation, wired = _find(ctx.registry, table, resource_type, code)
     level = "instance" if resource_id else "type" if resource_type else "system"
     _check_level(operation, wired, level)
     if request.method != "POST" and operation.affects_state:
         raise MethodNotAllowed(f"${code} changes what is stored: use POST.", headers={"Allow": "POST"})
     values, extra = _input(ctx, request, operation, wired)
-    call = OperationCall(operation, resource_type, resource_id, parameters.checked(operation, values), extra)
+    given = parameters.checked(operation, values)
+    call = OperationCall(operation, resource_type, resource_id, given, extra, request.header("if-match"))
+    if not operation.affects_state:
+        return _run(ctx, request, wired, call)
+    with ctx.db.hold():
+        answer = idempotency.once(ctx, request, lambda: _run(ctx, request, wired, call))
+    if not ctx.db.held:
+        ctx.db.commit()
+    return answer
+
+
+def _run(ctx: Context, request: FhirRequest, wired: Wired, call: OperationCall) -> FhirResponse:
     answer = wired.handler(ctx, call)
     if not wired.logs:
         detail = {"what": call.path, "query": urlencode(request.query)}
-        ctx.db.run([audit.about(ctx, "operation", resource_type=resource_type, detail=detail)], final=True)
+        ctx.db.run([audit.about(ctx, "operation", resource_type=call.type, detail=detail)], final=True)
     return answer if isinstance(answer, FhirResponse) else FhirResponse(200, encode(answer))
 
 
-def _find(registry: Registry, resource_type: str | None, code: str) -> tuple[Operation, Wired]:
+def _find(registry: Registry, table: Table, resource_type: str | None, code: str) -> tuple[Operation, Wired]:
     operation = registry.operations.get((resource_type, code))
-    wired = OPERATIONS.get((resource_type, code))
+    wired = table.get((resource_type, code))
     if wired is None and resource_type is not None:
-        wired = OPERATIONS.get(("Resource", code))
+        wired = table.get(("Resource", code))
     if operation is not None and wired is not None:
         return operation, wired
-    here = sorted(name for on, name in OPERATIONS if on in (resource_type, "Resource" if resource_type else None))
+    here = sorted(name for on, name in table if on in (resource_type, "Resource" if resource_type else None))
     near = get_close_matches(code, here, n=1, cutoff=0.5)
     hint = f" Did you mean ${near[0]}?" if near else f" There are: {', '.join('$' + name for name in here)}."
     where = resource_type or "the system"

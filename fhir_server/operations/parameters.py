@@ -28,6 +28,9 @@ def from_query(operation: Operation, pairs: Iterable[tuple[str, str]]) -> dict[s
     for name, text in pairs:
         definition = inputs[name]
         kind = definition.type or ""
+        if kind == "Reference" and text:
+            values.setdefault(name, []).append({"reference": text})
+            continue
         if not kind[:1].islower():
             raise Invalid(
                 f"{name} is a {kind or 'structure'}, which cannot stand in the URL: POST a Parameters resource.",

@@ -7,14 +7,19 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from fhir_server.core.context import Context, Principal
 from fhir_server.core.errors import FhirError, Invalid, Issue, NotFound, NotSupported, Unavailable, outcome
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
+from fhir_server.events import wake
+from fhir_server.interactions.acting import server_context
 from fhir_server.interactions.worlds import World, refresh, world
 from fhir_server.rest import bundles
+from fhir_server.rest.guards import GUARDS
 from fhir_server.rest.handlers import HANDLERS
 from fhir_server.rest.respond import preference
 from fhir_server.rest.routes import Route, meant, route
@@ -134,10 +139,28 @@ def _answer(
         except ConnectionLost:
             if request.method not in _READING or attempt > 1:
                 raise
+        except FhirError as error:
+            db.rollback()
+            if error.after_rollback is not None:
+                error.contained = _helpful(db, place, request, error.after_rollback)
+            raise
         except BaseException:
             db.rollback()
             raise
     raise Unavailable("The definitions of this tenant change too fast. Try again.", headers={"Retry-After": "1"})
+
+
+def _helpful(
+    db: Session, place: World, request: FhirRequest, find: Callable[[Context], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """What goes with an error, found in a transaction of its own. The error counts, also where nothing is found."""
+    try:
+        found = find(replace(server_context(db, place), base=request.base))
+        db.commit()
+        return found
+    except (FhirError, DefinitionsChanged):
+        db.rollback()
+        return []
 
 
 def _verified(
@@ -164,6 +187,7 @@ def _once(
     before_commit: Also | None,
 ) -> FhirResponse:
     db.enter(place.tenant.id, None, place.version)
+    writing = False
     where = route(place.registry, request.method, request.path)
     if where.interaction in _OPEN:
         who = principal or ANONYMOUS
@@ -182,6 +206,8 @@ def _once(
         cursor_key=settings.secret_key(),
         lenient=preference(request, "handling") == "lenient",
         request_id=request.header("x-request-id") or "",
+        importing=before_commit is not None,
+        guards=GUARDS,
     )
     if before_commit is None:
         response = perform(ctx, request, where)
@@ -190,6 +216,8 @@ def _once(
             response = perform(ctx, request, where)
             before_commit(db)
     db.commit()
+    if writing:
+        wake.changed(place.tenant.id)
     return response
 
 

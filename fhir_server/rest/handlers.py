@@ -8,6 +8,7 @@ from fhir_server.operations.dispatch import invoke
 from fhir_server.rest import instance, type_level
 from fhir_server.rest.body import parse_body
 from fhir_server.rest.metadata import capabilities
+from fhir_server.rest.operation_table import OPERATIONS
 from fhir_server.rest.routes import Route
 
 Handler = Callable[[Context, FhirRequest, Route], FhirResponse]
@@ -16,7 +17,7 @@ Handler = Callable[[Context, FhirRequest, Route], FhirResponse]
 def _operation(ctx: Context, request: FhirRequest, route: Route) -> FhirResponse:
     if request.body:
         parse_body(request, ctx.registry)
-    return invoke(ctx, request, route.type, route.id, route.extra or "")
+    return invoke(ctx, OPERATIONS, request, route.type, route.id, route.extra or "")
 
 
 HANDLERS: dict[str, Handler] = {

@@ -9,7 +9,7 @@ from fhir_server.core.errors import Invalid
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.metadata import capability_statement, terminology_capabilities
-from fhir_server.operations.dispatch import OPERATIONS
+from fhir_server.rest.operation_table import OPERATIONS
 from fhir_server.rest.routes import Route
 from fhir_server.security.oauth.urls import oauth_uris
 from fhir_server.storage import oauth_clients

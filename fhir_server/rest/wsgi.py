@@ -33,6 +33,7 @@ _HEADERS = (
     ("if-none-exist", "HTTP_IF_NONE_EXIST"),
     ("if-modified-since", "HTTP_IF_MODIFIED_SINCE"),
     ("x-security-context", "HTTP_X_SECURITY_CONTEXT"),
+    ("idempotency-key", "HTTP_IDEMPOTENCY_KEY"),
 )
 _CORS = [
     ("Access-Control-Allow-Origin", "*"),
@@ -57,7 +58,7 @@ _PREFLIGHT = [
     (
         "Access-Control-Allow-Headers",
         "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-None-Exist, If-Modified-Since,"
-        " X-Request-Id, X-Security-Context",
+        " X-Request-Id, X-Security-Context, Idempotency-Key",
     ),
     ("Access-Control-Max-Age", "86400"),
 ]

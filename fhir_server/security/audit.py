@@ -69,6 +69,7 @@ def note(
 
 def agent_of(principal: Principal) -> str:
     """How the log names who asked: the user, if there is one, and the token."""
+    principal = principal.acts_for or principal
     user = f"user:{principal.user.id}" if principal.user is not None else ""
     token = f"token:{principal.token_id}" if principal.token_id else ""
     return f"{user} {token}" if user and token else user or token
@@ -198,7 +199,7 @@ def _entry(
     detail: Mapping[str, Any] | None,
 ) -> audit.Entry:
     entry = _noted(ctx.db, ctx.tenant.id, event, outcome, detail)
-    who = ctx.principal
+    who = ctx.principal.acts_for or ctx.principal
     entry.type_id = None if resource_type is None else ctx.registry.type_ids.get(resource_type)
     entry.rids = rids
     # What is seen while a record is open by break-glass is seen for that purpose.

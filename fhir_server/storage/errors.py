@@ -25,6 +25,10 @@ class UniqueViolation(Conflict):
     """409: somebody else made the same thing at the same moment."""
 
 
+class TimeTaken(Conflict):
+    """409: the time that a visit or a block needs is taken, or held by somebody for some minutes."""
+
+
 class SerializationFailure(Unavailable):
     """503: deadlock or serialization conflict; the transaction is undone and may be run again."""
 
@@ -68,6 +72,12 @@ def _known(sqlstate: str) -> FhirError | DefinitionsChanged | RightsChanged | No
             return DefinitionsChanged()
         case "23505":
             return UniqueViolation("The same resource was created by another request at the same moment.")
+        case "SA423" | "23P01":
+            return TimeTaken("This time is taken.", expression="Appointment.start", detail="slot-taken")
+        case "SA424":
+            return TimeTaken(
+                "Somebody holds this time for some minutes.", expression="Appointment.start", detail="slot-held"
+            )
         case "40001" | "40P01" | "55P03":
             return SerializationFailure(_RETRY, headers={"Retry-After": "1"})
         case "57014":

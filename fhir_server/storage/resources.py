@@ -110,3 +110,25 @@ def vread(
     check = f" AND {rule(w, 'r')}" if rule else ""
     rows = db.run([log((_VREAD.format(check=check), w.params))], final=True)[0]
     return version_of(rows[0]) if rows else None
+
+
+_BODIES = "SELECT rid, body FROM resource WHERE tenant_id = $1 AND rid = ANY($2) AND NOT deleted"
+_BODIES_OF = (
+    "SELECT body FROM resource WHERE tenant_id = $1 AND self_key = ANY($2) AND NOT deleted"
+)
+
+
+def bodies(db: Session, tenant_id: int, rids: Sequence[int]) -> list[tuple[int, bytes]]:
+    """(rid, JSON text) of the current versions of these rows, without deleted ones, in no order."""
+    if not rids:
+        return []
+    rows = db.run([(_BODIES, (tenant_id, wire.bigints(list(dict.fromkeys(rids)))))])[0]
+    return [(int(rid or b"0"), body or b"") for rid, body in rows]
+
+
+def bodies_of(db: Session, tenant_id: int, names: Sequence[str]) -> list[bytes]:
+    """JSON text of the current versions of these `Type/id`, without deleted ones, in no order."""
+    if not names:
+        return []
+    keys = [self_key(*name.split("/", 1)) for name in dict.fromkeys(names)]
+    return [row[0] or b"" for row in db.run([(_BODIES_OF, (tenant_id, wire.bigints(keys)))])[0]]

@@ -27,17 +27,19 @@ _FOREIGN = """
     JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
     WHERE c.contype = 'f' AND c.conrelid = %s::regclass
 """
-# Under row-level security only leakproof comparisons become index conditions, so no key may have others.
+# Under row-level security only leakproof comparisons become index conditions, so no key may have others. Exclusion
+# constraints are no keys: they are checked against the rows of all tenants.
 _UNSAFE = """
     SELECT DISTINCT i.indexrelid::regclass::text, o.opcname FROM pg_index i
     JOIN pg_class c ON c.oid = i.indrelid AND c.relnamespace = 'public'::regnamespace
     CROSS JOIN LATERAL unnest(i.indclass::oid[]) AS x(opc) JOIN pg_opclass o ON o.oid = x.opc
     JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype
     JOIN pg_operator op ON op.oid = m.amopopr JOIN pg_proc p ON p.oid = op.oprcode WHERE NOT p.proleakproof
+    AND NOT i.indisexclusion
 """
 _EXPRESSIONS = """
     SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-    WHERE c.relnamespace = 'public'::regnamespace AND i.indexprs IS NOT NULL
+    WHERE c.relnamespace = 'public'::regnamespace AND i.indexprs IS NOT NULL AND NOT i.indisexclusion
 """
 _COLUMN_GRANTS = """
     SELECT attrelid::regclass::text, attname::text FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid

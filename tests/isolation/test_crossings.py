@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.operations.dispatch import OPERATIONS
+from fhir_server.rest.operation_table import OPERATIONS
 from fhir_server.security import labels, policy
 from tests.client import ORIGIN, Client
 from tests.conftest import TestTenant

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fhir_server.conformance.registry import base_registry
-from fhir_server.operations.dispatch import OPERATIONS
+from fhir_server.rest.operation_table import OPERATIONS
 from tests.client import Client
 
 PARAMETERS = "Parameters.parameter[0]"

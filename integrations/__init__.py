@@ -1,0 +1,1 @@
+"""Connectors to other systems, a folder each. They know their socket in `features` and little else of the server."""
