@@ -58,15 +58,18 @@ def statements(ctx: Context, news: Sequence[NewVersion]) -> list[Statement]:
     for new in by_type["Schedule"]:
         found.extend(_schedule(ctx, new))
     visited = {key for new in by_type["Appointment"] if new.body for key in _slot_keys(ctx, decode(new.body))}
-    for new in by_type["Appointment"]:
-        if not _claims(new):
-            found.append(claims.release(ctx.tenant.id, [new.rid]))
-    for new in by_type["Slot"]:
-        found.extend(_slot(ctx, new, new.self_key in visited))
+    # What is given up here can be taken here: a visit may move onto its own time.
     active = [new for new in by_type["Appointment"] if _claims(new)]
-    for new in sorted(active, key=lambda new: (_order(ctx, new), new.ts)):
-        found.extend(_appointment(ctx, new))
-    return found
+    moved = [claim for new in sorted(active, key=lambda n: (_order(ctx, n), n.ts)) for claim in _appointment(ctx, new)]
+    given_up = [new.rid for new in by_type["Appointment"] if not _claims(new)]
+    if given_up:
+        found.append(claims.release(ctx.tenant.id, given_up))
+    changing = [new.rid for new in active if new.old is not None]
+    if moved and changing:
+        found.append(claims.release_own(ctx.tenant.id, changing))
+    for new in sorted(by_type["Slot"], key=lambda new: bool(new.body)):
+        found.extend(_slot(ctx, new, new.self_key in visited))
+    return found + moved
 
 
 def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
@@ -124,7 +127,7 @@ def _slot(ctx: Context, new: NewVersion, visited: bool) -> list[Statement]:
     slot = decode(new.body) if new.body else {}
     before = decode(new.old.body) if new.old is not None and new.old.body and not new.old.deleted else {}
     if slot.get("status") not in _BUSY or slot["start"] == slot["end"]:
-        return [claims.release_slots(ctx.tenant.id, [new.rid])] if before else []
+        return [claims.release_own(ctx.tenant.id, [new.rid])] if before else []
     schedule = local(ctx, slot["schedule"])
     if schedule is None:
         return []
@@ -145,7 +148,7 @@ def _slot(ctx: Context, new: NewVersion, visited: bool) -> list[Statement]:
         beyond=ctx.importing or (ctx.acting and _tagged(slot)),
         now=ctx.now,
     )
-    return [claims.release_slots(ctx.tenant.id, [new.rid]), claim] if before else [claim]
+    return [claims.release_own(ctx.tenant.id, [new.rid]), claim] if before else [claim]
 
 
 def _claims(new: NewVersion) -> bool:

@@ -52,8 +52,8 @@ def release(tenant_id: int, rids: Sequence[int]) -> Statement:
     return sql, (tenant_id, wire.bigints(rids))
 
 
-def release_slots(tenant_id: int, rids: Sequence[int]) -> Statement:
-    """The statement that gives up the time that these Slots hold by themselves."""
+def release_own(tenant_id: int, rids: Sequence[int]) -> Statement:
+    """The statement that gives up the time that these Slots or Appointments hold by themselves."""
     return "DELETE FROM slot_claim WHERE tenant_id = $1 AND holder = ANY($2)", (tenant_id, wire.bigints(rids))
 
 

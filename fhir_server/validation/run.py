@@ -9,6 +9,7 @@ import jsonschema_rs
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.errors import Invalid, Issue, Unprocessable
+from fhir_server.validation import own_extensions
 from fhir_server.validation.bindings import BINDINGS
 from fhir_server.validation.choices import CHOICES
 from fhir_server.validation.invariants import invariants
@@ -78,6 +79,8 @@ class _Validator:
         self._shape(resource, path, found)
         if not found:
             self._resource(resource, path, resource, found)
+            if "extension" in resource:
+                found.extend(own_extensions.issues(resource))
         if remarks and all(issue.code == "invariant" for issue in found):
             walk = Walk(resource, resource, found)
             self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, walk)

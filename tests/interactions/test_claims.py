@@ -154,3 +154,19 @@ def test_tenants_do_not_meet(client: Client, new_tenant: Any, doctor: str) -> No
 def test_the_tag_alone_overbooks_nothing(client: Client, doctor: str) -> None:
     assert not taken(client, appointment(doctor))
     assert taken(client, appointment(doctor, meta={"tag": [OVER]}))
+
+
+def test_a_visit_moves_onto_its_own_time(client: Client, doctor: str) -> None:
+    calendar = f"Schedule/{client.get(f'Schedule?actor={doctor}').json['entry'][0]['resource']['id']}"
+    stored = client.post("Appointment", appointment(doctor)).json
+    moved = {**stored, "start": "2027-03-01T09:15:00Z", "end": "2027-03-01T09:45:00Z"}
+    entries = [
+        {"fullUrl": "urn:uuid:4a7b3f3c-2f1e-4a55-9d0c-0d3f5a4a1b2c", "resource": slot(calendar, at="09:15", until="09:45"),
+         "request": {"method": "POST", "url": "Slot"}},
+        {"resource": {**moved, "slot": [{"reference": "urn:uuid:4a7b3f3c-2f1e-4a55-9d0c-0d3f5a4a1b2c"}]},
+         "request": {"method": "PUT", "url": f"Appointment/{stored['id']}"}},
+    ]  # fmt: skip
+    answer = client.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status == 200, answer.text
+    assert not taken(client, appointment(doctor, at="09:00", until="09:15"))
+    assert taken(client, appointment(doctor, at="09:40", until="09:50"))
