@@ -14,8 +14,8 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO fhir_app', name);
 END $$;
 
--- Whose time can be taken: the actors of active Schedules (a PractitionerRole stands as its Practitioner), and how many
--- visits at once. `actor` is core.keys.self_key, `schedule` the rid of the Schedule.
+-- Whose time can be taken: the actors of Schedules (a PractitionerRole stands as its Practitioner), and how many visits
+-- at once. `actor` is core.keys.self_key, `schedule` the rid of the Schedule.
 CREATE TABLE bookable (
     tenant_id integer NOT NULL,
     actor     bigint NOT NULL,
@@ -26,8 +26,8 @@ CREATE TABLE bookable (
 CREATE INDEX bookable_schedule ON bookable (tenant_id, schedule);
 
 -- Time that is taken. `holder`: rid of the Slot or Appointment that says so; `appointment`: rid of the Appointment that
--- the time is for, 0 for none; `expires_at`: a hold that nobody keeps after that. Seats from the actor's capacity on are
--- overbooked on purpose. The constraint sees the rows of every tenant, whatever row-level security says.
+-- the time is for, 0 for none; `kind` of time for none: `busy` may become a visit's, a `block` may not; `expires_at`: a
+-- hold that nobody keeps after that. Seats from the actor's capacity on are overbooked on purpose. The constraint sees the rows of every tenant, whatever row-level security says.
 CREATE TABLE slot_claim (
     tenant_id   integer NOT NULL,
     holder      bigint NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE slot_claim (
     starts      timestamptz NOT NULL,
     ends        timestamptz NOT NULL,
     appointment bigint NOT NULL DEFAULT 0,
-    kind        text NOT NULL CHECK (kind IN ('booked', 'hold', 'block')),
+    kind        text NOT NULL CHECK (kind IN ('booked', 'hold', 'busy', 'block')),
     expires_at  timestamptz,
     PRIMARY KEY (tenant_id, holder, actor, seat),
     CHECK (starts < ends),
@@ -74,26 +74,45 @@ CREATE INDEX idempotency_created ON idempotency (tenant_id, created_at);
 
 SELECT guard_table(name) FROM unnest(ARRAY['bookable', 'slot_claim', 'calendar_link', 'idempotency']) AS name;
 
+-- Whether an actor has as many visits as he takes at some moment of a time where some stand beyond his capacity: the
+-- seats below it can be free then, after a cancellation, and are not to be given away again. Who asks at the same moment
+-- waits at the rows beyond capacity.
+CREATE FUNCTION is_overfull(p_tenant integer, p_actor bigint, p_starts timestamptz, p_ends timestamptz,
+                            p_seats integer) RETURNS boolean LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM slot_claim WHERE tenant_id = p_tenant AND actor = p_actor AND seat >= p_seats
+        AND ends > p_starts AND starts < p_ends ORDER BY starts, seat FOR UPDATE;
+    RETURN FOUND AND EXISTS (
+        SELECT FROM (SELECT greatest(starts, p_starts) AS moment FROM slot_claim
+                     WHERE tenant_id = p_tenant AND actor = p_actor AND ends > p_starts AND starts < p_ends) m
+        JOIN slot_claim c ON c.tenant_id = p_tenant AND c.actor = p_actor AND c.starts <= m.moment AND c.ends > m.moment
+        GROUP BY m.moment HAVING count(DISTINCT (c.holder, c.seat)) >= p_seats);
+END $$;
+
 -- Take time of one actor: the first seat that is free, or beyond the actor's capacity where that is wanted. Who is at the
 -- same seat at the same moment waits for the other's transaction. Gives the seat; raises SA423 when the time is taken,
--- SA424 when only holds are in the way. Holds that have run out give way.
+-- SA424 when only holds are in the way. Holds that have run out give way. `p_stands`: the holder had this time up to now.
 CREATE FUNCTION claim_seat(p_tenant integer, p_holder bigint, p_actor bigint, p_starts timestamptz, p_ends timestamptz,
                            p_appointment bigint, p_kind text, p_expires timestamptz, p_beyond boolean,
-                           p_now timestamptz) RETURNS integer LANGUAGE plpgsql
+                           p_stands boolean, p_now timestamptz) RETURNS integer LANGUAGE plpgsql
     AS $$
 DECLARE
-    seats integer := (SELECT max(capacity) FROM bookable WHERE tenant_id = p_tenant AND actor = p_actor);
+    seats integer := coalesce(
+        (SELECT max(capacity) FROM bookable WHERE tenant_id = p_tenant AND actor = p_actor), 1);
 BEGIN
     DELETE FROM slot_claim WHERE tenant_id = p_tenant AND actor = p_actor AND expires_at <= p_now
         AND ends > p_starts AND starts < p_ends;
-    FOR s IN 0 .. coalesce(seats, 1) - 1 + CASE WHEN p_beyond THEN 500 ELSE 0 END LOOP
-        INSERT INTO slot_claim (tenant_id, holder, actor, seat, starts, ends, appointment, kind, expires_at)
-        VALUES (p_tenant, p_holder, p_actor, s, p_starts, p_ends, p_appointment, p_kind, p_expires)
-        ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-            RETURN s;
-        END IF;
-    END LOOP;
+    IF p_beyond OR p_stands OR NOT is_overfull(p_tenant, p_actor, p_starts, p_ends, seats) THEN
+        FOR s IN 0 .. seats - 1 + CASE WHEN p_beyond THEN 500 ELSE 0 END LOOP
+            INSERT INTO slot_claim (tenant_id, holder, actor, seat, starts, ends, appointment, kind, expires_at)
+            VALUES (p_tenant, p_holder, p_actor, s, p_starts, p_ends, p_appointment, p_kind, p_expires)
+            ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                RETURN s;
+            END IF;
+        END LOOP;
+    END IF;
     IF EXISTS (SELECT FROM slot_claim WHERE tenant_id = p_tenant AND actor = p_actor AND kind <> 'hold'
                AND ends > p_starts AND starts < p_ends) THEN
         RAISE EXCEPTION 'time is taken' USING ERRCODE = 'SA423';
@@ -101,53 +120,86 @@ BEGIN
     RAISE EXCEPTION 'time is held' USING ERRCODE = 'SA424';
 END $$;
 
+-- Whose time a Schedule is about: actors by their keys, and the practitioners of the roles among them. An actor takes as
+-- many visits at once on every Schedule (SA425 otherwise), and stays guarded while time of his is taken.
+CREATE FUNCTION book_actors(p_tenant integer, p_schedule bigint, p_actors bigint[], p_capacity integer,
+                            p_practitioner integer, p_now timestamptz) RETURNS void LANGUAGE plpgsql
+    AS $$
+DECLARE
+    found bigint[] := ARRAY(
+        SELECT DISTINCT k.actor FROM (
+            SELECT unnest(p_actors) AS actor
+            UNION ALL
+            SELECT r.target FROM resource p JOIN reference r ON r.tenant_id = p_tenant AND r.rid = p.rid
+            WHERE p.tenant_id = p_tenant AND p.self_key = ANY (p_actors) AND r.param = p_practitioner) k);
+BEGIN
+    DELETE FROM bookable b WHERE b.tenant_id = p_tenant AND b.schedule = p_schedule AND b.actor <> ALL (found)
+        AND NOT EXISTS (SELECT FROM slot_claim c WHERE c.tenant_id = p_tenant AND c.actor = b.actor AND c.ends > p_now);
+    INSERT INTO bookable (tenant_id, actor, schedule, capacity)
+        SELECT p_tenant, unnest(found), p_schedule, p_capacity
+        ON CONFLICT (tenant_id, actor, schedule) DO UPDATE SET capacity = excluded.capacity;
+    IF EXISTS (SELECT FROM bookable WHERE tenant_id = p_tenant AND actor = ANY (found)
+               AND schedule <> p_schedule AND capacity <> p_capacity) THEN
+        RAISE EXCEPTION 'another schedule has another capacity' USING ERRCODE = 'SA425';
+    END IF;
+END $$;
+
 -- The time of a Slot, for every bookable actor of its Schedule: one seat if it is for a visit, all of them otherwise.
--- What the Slot's own Appointment already has is not taken again.
+-- What the Slot's own Appointment has already is not taken again, the rest is taken for it.
 CREATE FUNCTION claim_slot(p_tenant integer, p_rid bigint, p_self bigint, p_schedule bigint, p_starts timestamptz,
-                           p_ends timestamptz, p_whole boolean, p_beyond boolean, p_slot_param integer,
-                           p_now timestamptz) RETURNS void LANGUAGE plpgsql
+                           p_ends timestamptz, p_whole boolean, p_beyond boolean, p_stands boolean,
+                           p_slot_param integer, p_now timestamptz) RETURNS void LANGUAGE plpgsql
     AS $$
 DECLARE
     b record;
+    visit record;
 BEGIN
+    DELETE FROM slot_claim WHERE tenant_id = p_tenant AND holder = p_rid;
     FOR b IN SELECT k.actor, max(k.capacity) AS capacity FROM resource s
              JOIN bookable k ON k.tenant_id = p_tenant AND k.schedule = s.rid
              WHERE s.tenant_id = p_tenant AND s.self_key = p_schedule GROUP BY k.actor ORDER BY k.actor LOOP
-        CONTINUE WHEN EXISTS (
-            SELECT FROM reference r
+        SELECT c.appointment, c.kind, c.expires_at, c.ends > p_starts AND c.starts < p_ends AS covers INTO visit
+            FROM reference r
             JOIN slot_claim c ON c.tenant_id = p_tenant AND c.holder = r.rid AND c.actor = b.actor
             WHERE r.tenant_id = p_tenant AND r.target = p_self AND r.param = p_slot_param
-              AND c.ends > p_starts AND c.starts < p_ends);
-        FOR i IN 1 .. CASE WHEN p_whole THEN b.capacity ELSE 1 END LOOP
-            PERFORM claim_seat(p_tenant, p_rid, b.actor, p_starts, p_ends, 0, 'block', NULL, p_beyond, p_now);
-        END LOOP;
+            ORDER BY 4 DESC LIMIT 1;
+        IF NOT FOUND THEN
+            FOR i IN 1 .. CASE WHEN p_whole THEN b.capacity ELSE 1 END LOOP
+                PERFORM claim_seat(p_tenant, p_rid, b.actor, p_starts, p_ends, 0,
+                                   CASE WHEN p_whole THEN 'block' ELSE 'busy' END, NULL, p_beyond, p_stands, p_now);
+            END LOOP;
+        ELSIF NOT visit.covers THEN
+            PERFORM claim_seat(p_tenant, p_rid, b.actor, p_starts, p_ends, visit.appointment, visit.kind,
+                               visit.expires_at, p_beyond, p_stands, p_now);
+        END IF;
     END LOOP;
 END $$;
 
--- The time of an Appointment: what its Slots hold becomes its own, the rest is taken for each bookable actor among
--- p_actors (keys of participants), the practitioners of the roles among them, and the actors of its Slots' Schedules.
+-- The time of an Appointment for each bookable actor among p_actors (keys of participants), the practitioners of the
+-- roles among them, and the actors of its Slots' Schedules. Where one of its Slots holds the time, the Appointment takes
+-- it over, so that it has its time whatever becomes of the Slot; its other Slots (buffers) hold theirs for it. A Slot of
+-- another visit, and one that blocks time for no visit, cannot be its own.
 CREATE FUNCTION claim_appointment(p_tenant integer, p_rid bigint, p_starts timestamptz, p_ends timestamptz,
                                   p_actors bigint[], p_slots bigint[], p_expires timestamptz, p_beyond boolean,
-                                  p_params integer[], p_now timestamptz) RETURNS integer LANGUAGE plpgsql
+                                  p_stands boolean, p_params integer[], p_now timestamptz) RETURNS void LANGUAGE plpgsql
     AS $$
 DECLARE
     what text := CASE WHEN p_expires IS NULL THEN 'booked' ELSE 'hold' END;
     slots bigint[] := ARRAY(SELECT rid FROM resource WHERE tenant_id = p_tenant AND self_key = ANY (p_slots));
-    other record;
+    other text;
     who bigint;
-    top integer := 0;
+    lo timestamptz;
+    hi timestamptz;
 BEGIN
     DELETE FROM slot_claim WHERE tenant_id = p_tenant AND holder = p_rid;
-    UPDATE slot_claim SET appointment = 0, kind = 'block', expires_at = NULL
+    UPDATE slot_claim SET appointment = 0, kind = 'busy', expires_at = NULL
         WHERE tenant_id = p_tenant AND appointment = p_rid AND holder <> ALL (slots);
     DELETE FROM slot_claim WHERE tenant_id = p_tenant AND holder = ANY (slots) AND appointment <> p_rid
         AND expires_at <= p_now;
-    UPDATE slot_claim SET appointment = p_rid, kind = what, expires_at = p_expires
-        WHERE tenant_id = p_tenant AND holder = ANY (slots) AND appointment IN (0, p_rid);
     SELECT kind INTO other FROM slot_claim
-        WHERE tenant_id = p_tenant AND holder = ANY (slots) AND appointment <> p_rid LIMIT 1;
+        WHERE tenant_id = p_tenant AND holder = ANY (slots) AND (appointment NOT IN (0, p_rid) OR kind = 'block') LIMIT 1;
     IF FOUND AND NOT p_beyond THEN
-        RAISE EXCEPTION 'time is taken' USING ERRCODE = CASE other.kind WHEN 'hold' THEN 'SA424' ELSE 'SA423' END;
+        RAISE EXCEPTION 'time is taken' USING ERRCODE = CASE other WHEN 'hold' THEN 'SA424' ELSE 'SA423' END;
     END IF;
     FOR who IN
         SELECT DISTINCT b.actor FROM bookable b WHERE b.tenant_id = p_tenant AND (
@@ -162,11 +214,12 @@ BEGIN
                 WHERE s.tenant_id = p_tenant AND s.self_key = ANY (p_slots)))
         ORDER BY 1
     LOOP
-        CONTINUE WHEN EXISTS (
-            SELECT FROM slot_claim c WHERE c.tenant_id = p_tenant AND c.appointment = p_rid AND c.actor = who
-            AND c.starts <= p_starts AND c.ends >= p_ends);
-        top := greatest(top, claim_seat(p_tenant, p_rid, who, p_starts, p_ends, p_rid, what, p_expires, p_beyond,
-                                        p_now));
+        WITH own AS (
+            DELETE FROM slot_claim WHERE tenant_id = p_tenant AND holder = ANY (slots) AND actor = who
+                AND appointment IN (0, p_rid) AND ends > p_starts AND starts < p_ends RETURNING starts, ends)
+        SELECT least(p_starts, min(starts)), greatest(p_ends, max(ends)) INTO lo, hi FROM own;
+        PERFORM claim_seat(p_tenant, p_rid, who, lo, hi, p_rid, what, p_expires, p_beyond, p_stands, p_now);
     END LOOP;
-    RETURN top;
+    UPDATE slot_claim SET appointment = p_rid, kind = what, expires_at = p_expires
+        WHERE tenant_id = p_tenant AND holder = ANY (slots) AND appointment IN (0, p_rid);
 END $$;

@@ -32,6 +32,10 @@ CREATE UNIQUE INDEX message_occasion ON message (tenant_id, occasion, channel);
 CREATE INDEX message_due ON message (tenant_id, next_attempt) WHERE state IN ('queued', 'sending');
 CREATE UNIQUE INDEX message_provider ON message (tenant_id, provider, provider_id) WHERE provider_id IS NOT NULL;
 CREATE INDEX message_state ON message (tenant_id, state, changed_at);
+CREATE INDEX message_rid ON message (tenant_id, rid);
+-- What `empty` still has to do.
+CREATE INDEX message_full ON message (tenant_id, changed_at)
+    WHERE sealed <> '' AND state IN ('sent', 'delivered', 'failed', 'dead', 'stopped');
 
 -- What was spent: one row for each month and channel, and one for all of them (channel ''), which is never raised over
 -- the tenant's budget.
@@ -92,6 +96,7 @@ CREATE TABLE sandbox_message (
     PRIMARY KEY (tenant_id, provider_id)
 );
 CREATE INDEX sandbox_message_next ON sandbox_message (tenant_id, next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX sandbox_message_age ON sandbox_message (tenant_id, created_at);
 CREATE INDEX sandbox_message_of ON sandbox_message (tenant_id, message_id);
 
 SELECT guard_table(name)

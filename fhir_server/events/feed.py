@@ -12,7 +12,7 @@ from fhir_server.storage import changes, clock
 from fhir_server.storage.changes import Change, Position
 from fhir_server.storage.session import Session
 
-__all__ = ["Change", "Content", "Position", "as_text", "contents", "in_version_order", "parse", "replayable"]
+__all__ = ["Change", "Content", "Position", "as_text", "contents", "in_version_order", "parse", "replayable", "settled"]
 
 # For so long a client can come back and be given everything it missed.
 KEPT = timedelta(hours=24)
@@ -54,6 +54,13 @@ def in_version_order(seen: Sequence[Change]) -> list[Change]:
     for several in versions.values():
         several.sort(key=lambda change: -change.version)
     return [versions[change.rid].pop() for change in seen]
+
+
+def settled(seen: Sequence[Change], end: Position, limit: int) -> Position | None:
+    """The last place up to which `changes.visible`, asked for `limit` changes, showed all that there will ever be."""
+    if len(seen) < limit:
+        return end
+    return max((change.position for change in seen if change.position <= end), default=None)
 
 
 def as_text(position: Position) -> str:

@@ -16,7 +16,7 @@ import redis
 from fhir_server.settings import settings
 
 _CHANNEL = "salam:changed"
-_TIMEOUT_S, _PAUSE_S = 1.0, 1.0
+_TIMEOUT_S, _PAUSE_S, _APART_S = 1.0, 1.0, 0.05
 _MOST_MISSED = 1000
 _log = logging.getLogger(__name__)
 
@@ -148,3 +148,5 @@ class Waker:
                     self._work(tenant_id)
                 except Exception as error:
                     _log.error("a tenant's changes could not be followed: %s", type(error).__name__)
+            # The first wake-up is answered at once; many that follow are one.
+            self._stopped.wait(_APART_S)

@@ -5,9 +5,12 @@ Every write path comes through here, so a double booking is refused however it i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import parse_range
+from fhir_server.core.errors import Unprocessable
 from fhir_server.core.keys import self_key
 from fhir_server.core.resource_json import decode
 from fhir_server.interactions.acting import as_server
@@ -19,17 +22,18 @@ from fhir_server.storage.versions import NewVersion
 HOLD_EXPIRES = "urn:salam:StructureDefinition:hold-expires"
 PARAMETERS = "urn:salam:StructureDefinition:scheduling-parameters"
 OVERBOOKED = ("urn:salam:CodeSystem:booking", "overbooked")
-TYPES = ("Schedule", "Slot", "Appointment")
+TYPES = ("PractitionerRole", "Schedule", "Slot", "Appointment")
 CLAIMING = frozenset({"pending", "booked", "arrived", "checked-in"})
 # What was done keeps the time that it took, and history that is stored later takes none.
 KEEPING = frozenset({"fulfilled"})
 _BUSY = frozenset({"busy", "busy-unavailable", "busy-tentative"})
 _OPEN = ",".join(sorted(CLAIMING))
+_MOST_SEATS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """What of an Appointment claims time."""
+    """What of an Appointment claims time. Keys of actors and Slots."""
 
     start: str
     end: str
@@ -54,56 +58,71 @@ def statements(ctx: Context, news: Sequence[NewVersion]) -> list[Statement]:
     for new in news:
         if names[new.type_id] in by_type:
             by_type[names[new.type_id]].append(new)
-    found: list[Statement] = []
-    for new in by_type["Schedule"]:
-        found.extend(_schedule(ctx, new))
-    visited = {key for new in by_type["Appointment"] if new.body for key in _slot_keys(ctx, decode(new.body))}
-    # What is given up here can be taken here: a visit may move onto its own time.
-    active = [new for new in by_type["Appointment"] if _claims(new)]
-    moved = [claim for new in sorted(active, key=lambda n: (_order(ctx, n), n.ts)) for claim in _appointment(ctx, new)]
+    found = [_schedule(ctx, new.rid, new.body) for new in by_type["Schedule"]]
+    appointments = [decode(new.body) for new in by_type["Appointment"] if new.body]
+    for each in appointments:
+        _check_times(each)
+    visited = {key for each in appointments for key in _slot_keys(ctx, each)}
     given_up = [new.rid for new in by_type["Appointment"] if not _claims(new)]
     if given_up:
         found.append(claims.release(ctx.tenant.id, given_up))
-    changing = [new.rid for new in active if new.old is not None]
-    if moved and changing:
-        found.append(claims.release_own(ctx.tenant.id, changing))
+    moving: list[Statement] = []
+    for new in sorted(by_type["Appointment"], key=lambda new: (_order(ctx, new), new.ts)):
+        claim = _appointment(ctx, new) if _claims(new) else None
+        if claim is not None:
+            moving.append(claim)
+            # What is given up here can be taken here: a visit may move onto its own time.
+            found.append(claims.release_own(ctx.tenant.id, [new.rid]))
     for new in sorted(by_type["Slot"], key=lambda new: bool(new.body)):
         found.extend(_slot(ctx, new, new.self_key in visited))
-    return found + moved
+    return found + moving
 
 
 def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
-    """Let what is booked already with an actor who is now bookable claim its time, also where it overlaps; and what
-    loses a Slot that held its time."""
+    """Let what stands already claim the time of an actor who is now bookable or takes more visits at once, also where
+    it overlaps; and say again whose time a Schedule is about whose actor is a role that changed hands."""
     names = ctx.registry.type_names
-    today = ctx.now.date().isoformat()
     for new in news:
-        if names[new.type_id] == "Schedule" and _actors(new.body) != _actors(new.old.body if new.old else b""):
-            for reference in _actors(new.body):
-                _claim_again(ctx, [("actor", reference), ("date", f"ge{today}")])
-        elif names[new.type_id] == "Slot" and not ctx.acting and new.old is not None and not _is_busy(new.body):
-            _claim_again(ctx, [("slot", f"Slot/{new.id}")])
+        before = new.old.body if new.old is not None and not new.old.deleted else b""
+        if names[new.type_id] == "Schedule" and new.body:
+            _count_again(ctx, f"Schedule/{new.id}", new.body, before)
+        elif names[new.type_id] == "PractitionerRole" and before and _holder(new.body) != _holder(before):
+            role = f"PractitionerRole/{new.id}"
+            with ctx.db.hold():
+                for rid, schedule in find_rows(as_server(ctx), "Schedule", [("actor", role)]).items():
+                    ctx.db.run([_schedule(ctx, rid, None, schedule)])
+                _claim_again(ctx, role)
 
 
-def _claim_again(ctx: Context, pairs: list[tuple[str, str]]) -> None:
+def _count_again(ctx: Context, name: str, body: bytes, before: bytes) -> None:
+    schedule, was = decode(body), decode(before) if before else {}
     with ctx.db.hold():
-        for rid, appointment in find_rows(as_server(ctx), "Appointment", [*pairs, ("status", _OPEN)]).items():
-            visit = _visit(ctx, appointment)
-            if visit is not None:
-                ctx.db.run([_claim(ctx, rid, visit, beyond=True)])
+        if _actors(ctx, schedule) != _actors(ctx, was):
+            for reference in _actors(ctx, schedule):
+                _claim_again(ctx, reference)
+        if was and capacity(schedule) > capacity(was):
+            today = ctx.now.date().isoformat()
+            blocks = [("schedule", name), ("status", "busy-unavailable"), ("start", f"ge{today}")]
+            for rid, slot in find_rows(as_server(ctx), "Slot", blocks).items():
+                ctx.db.run(_claim_slot(ctx, rid, self_key("Slot", slot["id"]), slot, whole=True, beyond=True))
 
 
-def _is_busy(body: bytes) -> bool:
-    return bool(body) and decode(body)["status"] in _BUSY
+def _claim_again(ctx: Context, actor: str) -> None:
+    pairs = [("actor", actor), ("date", f"ge{ctx.now.date().isoformat()}"), ("status", _OPEN)]
+    for rid, appointment in find_rows(as_server(ctx), "Appointment", pairs).items():
+        visit = _visit(ctx, appointment)
+        if visit is not None:
+            ctx.db.run([_claim(ctx, rid, visit, beyond=True)])
 
 
-def _schedule(ctx: Context, new: NewVersion) -> list[Statement]:
-    schedule = decode(new.body) if new.body else {"active": False}
-    actors: list[int] = []
-    roles: list[int] = []
-    for name in _actors(new.body) if schedule.get("active", True) else ():
-        (roles if name.startswith("PractitionerRole/") else actors).append(_key(name))
-    return claims.bookable(ctx.tenant.id, new.rid, actors, roles, capacity(schedule))
+def _holder(body: bytes) -> Any:
+    return decode(body).get("practitioner") if body else None
+
+
+def _schedule(ctx: Context, rid: int, body: bytes | None, schedule: Mapping[str, Any] | None = None) -> Statement:
+    schedule = schedule or (decode(body) if body else {})
+    actors = [_key(name) for name in _actors(ctx, schedule)]
+    return claims.bookable(ctx.tenant.id, rid, actors, capacity(schedule), ctx.now)
 
 
 def capacity(schedule: Mapping[str, Any]) -> int:
@@ -113,42 +132,42 @@ def capacity(schedule: Mapping[str, Any]) -> int:
         if extension["url"] == PARAMETERS:
             parts = extension.get("extension", ())
             found += [p["valuePositiveInt"] for p in parts if p["url"] == "capacity" and "valuePositiveInt" in p]
-    return min(max(found), 1000)
+    return min(max(found), _MOST_SEATS)
 
 
-def _actors(body: bytes) -> tuple[str, ...]:
+def _actors(ctx: Context, schedule: Mapping[str, Any]) -> list[str]:
     """`Type/id` of a Schedule's actors."""
-    actors = decode(body).get("actor", ()) if body else ()
-    references = [actor.get("reference", "") for actor in actors]
-    return tuple("/".join(reference.split("/")[-2:]) for reference in references if "/" in reference)
+    return [name for name in (local(ctx, actor) for actor in schedule.get("actor", ())) if name is not None]
 
 
 def _slot(ctx: Context, new: NewVersion, visited: bool) -> list[Statement]:
     slot = decode(new.body) if new.body else {}
-    before = decode(new.old.body) if new.old is not None and new.old.body and not new.old.deleted else {}
-    if slot.get("status") not in _BUSY or slot["start"] == slot["end"]:
+    _check_times(slot)
+    before = decode(new.old.body) if new.old is not None and not new.old.deleted else {}
+    if slot.get("status") not in _BUSY:
         return [claims.release_own(ctx.tenant.id, [new.rid])] if before else []
-    schedule = local(ctx, slot["schedule"])
-    if schedule is None:
+    if _length(slot) < 0:
+        raise Unprocessable("A Slot ends after it starts.", expression="Slot.end", code="business-rule")
+    whole = slot["status"] == "busy-unavailable"
+    same = before.get("status") in _BUSY and (before["status"] == "busy-unavailable") is whole
+    if same and all(before[name] == slot[name] for name in ("schedule", "start", "end")):
         return []
-    start, end = slot["start"], slot["end"]
-    place = ("status", "schedule", "start", "end")
-    if before.get("status") in _BUSY and before["schedule"] == slot["schedule"]:
-        same = all(before[name] == slot[name] for name in place[2:])
-        return [] if same else [claims.move_slot(ctx.tenant.id, new.rid, start, end)]
-    whole = slot["status"] == "busy-unavailable" and not visited
-    claim = claims.claim_slot(
-        ctx.tenant.id,
-        new.rid,
-        new.self_key,
-        _key(schedule),
-        start,
-        end,
-        whole=whole,
-        beyond=ctx.importing or (ctx.acting and _tagged(slot)),
-        now=ctx.now,
-    )
-    return [claims.release_own(ctx.tenant.id, [new.rid]), claim] if before else [claim]
+    beyond = ctx.importing or (ctx.acting and _tagged(slot))
+    stands = before.get("status") in _BUSY and before["schedule"] == slot["schedule"] and _within(slot, before)
+    return _claim_slot(ctx, new.rid, new.self_key, slot, whole=whole and not visited, beyond=beyond, stands=stands)
+
+
+def _claim_slot(
+    ctx: Context, rid: int, key: int, slot: Mapping[str, Any], *, whole: bool, beyond: bool, stands: bool = False
+) -> list[Statement]:
+    schedule, start, end = local(ctx, slot["schedule"]), slot["start"], slot["end"]
+    if schedule is None or _length(slot) == 0:
+        return [claims.release_own(ctx.tenant.id, [rid])]
+    return [
+        claims.claim_slot(
+            ctx.tenant.id, rid, key, _key(schedule), start, end, whole=whole, beyond=beyond, stands=stands, now=ctx.now
+        )
+    ]
 
 
 def _claims(new: NewVersion) -> bool:
@@ -156,33 +175,61 @@ def _claims(new: NewVersion) -> bool:
 
 
 def _order(ctx: Context, new: NewVersion) -> int:
-    visit = _visit(ctx, decode(new.body))
+    visit = _visit(ctx, decode(new.body)) if _claims(new) else None
     return min(visit.actors, default=0) if visit else 0
 
 
-def _appointment(ctx: Context, new: NewVersion) -> list[Statement]:
+def _appointment(ctx: Context, new: NewVersion) -> Statement | None:
+    """The statement that claims an Appointment's time anew; None when nothing about it changed."""
     appointment = decode(new.body)
-    before = decode(new.old.body) if new.old is not None and new.old.body and not new.old.deleted else None
+    before = decode(new.old.body) if new.old is not None and not new.old.deleted else None
     visit = _visit(ctx, appointment)
     was = _visit(ctx, before) if before is not None and before["status"] in CLAIMING else None
-    if appointment["status"] in KEEPING or (visit is not None and visit == was):
-        return []
+    if appointment["status"] in KEEPING or visit == was:
+        return None
     if visit is None:
-        return [claims.release(ctx.tenant.id, [new.rid])]
+        return claims.release(ctx.tenant.id, [new.rid])
     beyond = ctx.importing or (_tagged(appointment) and (ctx.acting or (before is not None and _tagged(before))))
-    return [_claim(ctx, new.rid, visit, beyond=beyond)]
+    return _claim(ctx, new.rid, visit, beyond=beyond, stands=was is not None and _stands(ctx, appointment, before, was))
 
 
-def _claim(ctx: Context, rid: int, visit: _Visit, *, beyond: bool) -> Statement:
+def _stands(ctx: Context, appointment: Mapping[str, Any], before: Mapping[str, Any] | None, was: _Visit) -> bool:
+    """Whether a visit asks for nothing that it does not have: for who overbooked on top of it is not in its way."""
+    if before is None or not _within(appointment, before):
+        return False
+    if was.expires is not None and _has_run_out(was.expires, ctx.now):
+        return False
+    same = ctx.acting or set(_slot_keys(ctx, appointment)) <= set(was.slots)
+    return same and _hosts(ctx, appointment) <= _hosts(ctx, before)
+
+
+def _has_run_out(expires: str, now: datetime) -> bool:
+    # A leap second is no time here, but may stand in a hold.
+    return parse_range(expires.replace(":60", ":59"))[0] <= parse_range(now.isoformat())[0]
+
+
+def _hosts(ctx: Context, appointment: Mapping[str, Any]) -> set[str]:
+    found = {local(ctx, participant.get("actor")) or "" for participant in appointment["participant"]}
+    return {name for name in found if not name.startswith(("Patient/", "RelatedPerson/"))}
+
+
+def _within(resource: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    return _micros(before, "start") <= _micros(resource, "start") and _micros(resource, "end") <= _micros(before, "end")
+
+
+def _claim(ctx: Context, rid: int, visit: _Visit, *, beyond: bool, stands: bool = False) -> Statement:
     return claims.claim_appointment(
-        ctx.tenant.id, rid, visit.actors, visit.slots, visit.start, visit.end, visit.expires, beyond=beyond, now=ctx.now
-    )
+        ctx.tenant.id, rid, visit.actors, visit.slots, visit.start, visit.end, visit.expires,
+        beyond=beyond, stands=stands, now=ctx.now,
+    )  # fmt: skip
 
 
 def _visit(ctx: Context, appointment: Mapping[str, Any]) -> _Visit | None:
     start, end = appointment.get("start"), appointment.get("end")
-    if start is None or end is None or start == end:
+    if start is None or end is None:
         return None
+    if _length(appointment) <= 0 and appointment["status"] in CLAIMING:
+        raise Unprocessable("A visit ends after it starts.", expression="Appointment.end", code="business-rule")
     actors = {local(ctx, participant.get("actor")) for participant in appointment["participant"]}
     expires = None
     if appointment["status"] == "pending":
@@ -190,6 +237,26 @@ def _visit(ctx: Context, appointment: Mapping[str, Any]) -> _Visit | None:
         expires = next((e.get("valueInstant") for e in extensions if e["url"] == HOLD_EXPIRES), None)
     keys = tuple(sorted(_key(actor) for actor in actors if actor is not None))
     return _Visit(start, end, keys, _slot_keys(ctx, appointment), expires)
+
+
+def _check_times(resource: Mapping[str, Any]) -> None:
+    for name in ("start", "end"):
+        if name in resource:
+            _micros(resource, name)
+
+
+def _length(resource: Mapping[str, Any]) -> int:
+    """Microseconds from `start` to `end`."""
+    start, end = (_micros(resource, name) for name in ("start", "end"))
+    return end - start
+
+
+def _micros(resource: Mapping[str, Any], name: str) -> int:
+    try:
+        return parse_range(resource[name])[0]
+    except ValueError:
+        path = f"{resource['resourceType']}.{name}"
+        raise Unprocessable("No agenda has leap seconds.", expression=path, code="business-rule") from None
 
 
 def _slot_keys(ctx: Context, appointment: Mapping[str, Any]) -> tuple[int, ...]:

@@ -8,16 +8,18 @@ docs/howto/hardening.md says what this cannot reach (backups, documents that hol
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 from fhir_server.conformance.registry import Registry
+from fhir_server.core.context import Context
 from fhir_server.core.dates import MIN_US
 from fhir_server.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 from fhir_server.core.keys import patient_key
 from fhir_server.core.resource_json import decode
+from fhir_server.interactions.acting import server_context
 from fhir_server.interactions.retention import Verdict, day_of, judge
 from fhir_server.interactions.worlds import World, refresh
 from fhir_server.security import audit, sealing, shred_list
@@ -103,10 +105,13 @@ def propose(db: Session, slug: str, patient_id: str, reason: str, by: str, *, de
         "earliest": str(verdict.earliest), "country": verdict.country, "certainty": verdict.certainty}}  # fmt: skip
 
 
-def approve(db: Session, slug: str, erasure_id: str, by: str) -> dict[str, Any]:
+def approve(
+    db: Session, slug: str, erasure_id: str, by: str, forget: Callable[[Context, str], None] | None = None
+) -> dict[str, Any]:
     """Erase what was proposed; what was deleted. May be called again by the same person after an interruption.
 
-    Raises `NotFound`, `Forbidden` for the person who proposed it, `Conflict` when it is held, rejected or done.
+    `forget` is told the patient's `Type/id`: it makes features forget what they know beside the record. Raises
+    `NotFound`, `Forbidden` for the person who proposed it, `Conflict` when it is held, rejected or done.
     """
     place = _enter(db, slug)
     erasure = _find(db, place, erasure_id)
@@ -123,6 +128,10 @@ def approve(db: Session, slug: str, erasure_id: str, by: str) -> dict[str, Any]:
     detail: dict[str, Any] = {"reason": erasure.reason, "deleted": done["deleted"], "by": [erasure.proposed_by, by]}
     if patient_id is not None:
         detail["patient"] = patient_id
+        if forget is not None:
+            ctx = server_context(db, place)
+            with db.hold():
+                forget(ctx, f"Patient/{patient_id}")
     statement = audit.note(db, place.tenant.id, "erasure", agent="operator", detail=detail)
     db.run([erasures.move(place.tenant.id, erasure_id, "proposed", "done"), statement], final=True)
     return {"erasure": erasure_id, "status": "done", **done}

@@ -45,11 +45,12 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A resource that meets a condition."""
+    """A resource that meets a condition, with its JSON text."""
 
     rid: int
     id: str
     version: int
+    body: bytes
 
 
 def search(
@@ -101,7 +102,13 @@ def matches(ctx: Context, resource_type: str, pairs: Pairs, limit: int = 2) -> l
     plan = fetch.make_plan(ctx.db, what)
     rows, _ = fetch.read_page(ctx.db, what, plan, limit)
     return [
-        Match(int(row[fetch.RID] or 0), (row[fetch.ID] or b"").decode(), int(row[fetch.VERSION] or 0)) for row in rows
+        Match(
+            int(row[fetch.RID] or 0),
+            (row[fetch.ID] or b"").decode(),
+            int(row[fetch.VERSION] or 0),
+            row[fetch.BODY] or b"",
+        )
+        for row in rows
     ]
 
 

@@ -39,9 +39,7 @@ def find_rows(ctx: Context, resource_type: str, pairs: Pairs, limit: int = MOST)
     if not policy.access(ctx).rule(resource_type, "s"):
         return {}
     with ctx.db.hold():
-        found = matches(ctx, resource_type, pairs, limit)
-        bodies = by_rid(ctx, [match.rid for match in found])
-    return {match.rid: bodies[match.rid] for match in found if match.rid in bodies}
+        return {match.rid: decode(match.body) for match in matches(ctx, resource_type, pairs, limit)}
 
 
 def by_rid(ctx: Context, rids: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -14,6 +14,7 @@ from fhir_server.core.resource_json import decode, encode
 from fhir_server.operations import break_glass, idempotency, parameters
 from fhir_server.operations.call import OperationCall, Table, Wired
 from fhir_server.operations.disclosures import disclosures
+from fhir_server.operations.event_ticket import event_ticket
 from fhir_server.operations.everything import everything
 from fhir_server.operations.expand import expand
 from fhir_server.operations.explain_access import explain_access
@@ -44,6 +45,7 @@ GENERIC: Table = {
     ("Patient", "break-glass"): Wired(break_glass.open_record, logs=True),
     ("Patient", "end-break-glass"): Wired(break_glass.end_record, logs=True),
     ("Resource", "explain-access"): Wired(explain_access),
+    (None, "event-ticket"): Wired(event_ticket),
     ("Encounter", "everything"): Wired(everything, _PAGED, logs=True),
     ("Observation", "lastn"): Wired(lastn, _ANY, logs=True),
     ("ValueSet", "expand"): Wired(expand),
@@ -70,20 +72,21 @@ def invoke(
     values, extra = _input(ctx, request, operation, wired)
     given = parameters.checked(operation, values)
     call = OperationCall(operation, resource_type, resource_id, given, extra, request.header("if-match"))
-    if not operation.affects_state:
-        return _run(ctx, request, wired, call)
-    with ctx.db.hold():
-        answer = idempotency.once(ctx, request, lambda: _run(ctx, request, wired, call))
-    if not ctx.db.held:
+    if operation.affects_state:
+        with ctx.db.hold():
+            answer = idempotency.once(ctx, request, lambda: _run(ctx, wired, call))
+    else:
+        answer = _run(ctx, wired, call)
+    if not wired.logs:
+        detail = {"what": call.path, "query": urlencode(request.query)}
+        ctx.db.run([audit.about(ctx, "operation", resource_type=resource_type, detail=detail)], final=True)
+    elif not ctx.db.held:
         ctx.db.commit()
     return answer
 
 
-def _run(ctx: Context, request: FhirRequest, wired: Wired, call: OperationCall) -> FhirResponse:
+def _run(ctx: Context, wired: Wired, call: OperationCall) -> FhirResponse:
     answer = wired.handler(ctx, call)
-    if not wired.logs:
-        detail = {"what": call.path, "query": urlencode(request.query)}
-        ctx.db.run([audit.about(ctx, "operation", resource_type=call.type, detail=detail)], final=True)
     return answer if isinstance(answer, FhirResponse) else FhirResponse(200, encode(answer))
 
 

@@ -4,10 +4,12 @@ Without a mail server (SALAM_SMTP_URL is empty) letters become files in SALAM_DA
 that a developer can follow the links; the log says that there is one, never what is in it.
 """
 
+import contextlib
 import logging
 import os
 import smtplib
 import ssl
+from email.errors import HeaderParseError
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
@@ -25,7 +27,7 @@ _log = logging.getLogger(__name__)
 _SEALED_FOR = "mail"
 _SECONDS = 10
 # What a server says about a single letter. Everything else (no connection, no sign-in) is about all of them.
-_ABOUT_ONE = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPSenderRefused, ValueError)
+ABOUT_ONE = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPSenderRefused, ValueError)
 
 
 class Letter(msgspec.Struct):
@@ -72,13 +74,13 @@ def _deliver(db: Session, tenant_id: int, waiting: Waiting) -> bool:
         return False
     try:
         if letter.to:
-            _send(_message(letter), waiting.mail_id)
+            transmit(_message(letter), str(waiting.mail_id))
     except (OSError, ValueError) as error:
         # The texts of such errors quote addresses. ValueError: an address that no header can hold.
         _log.warning("mail %d was not sent (%s), attempt %d", waiting.mail_id, type(error).__name__, waiting.attempts)
         if waiting.attempts >= mails.MOST_ATTEMPTS:
             db.run([mails.failed(tenant_id, waiting.mail_id)], final=True)
-        if not isinstance(error, _ABOUT_ONE):
+        if not isinstance(error, ABOUT_ONE):
             raise _ServerAway from None
         return False
     db.run([mails.sent(tenant_id, waiting.mail_id)], final=True)
@@ -86,42 +88,81 @@ def _deliver(db: Session, tenant_id: int, waiting: Waiting) -> bool:
 
 
 def _message(letter: Letter) -> EmailMessage:
-    message = EmailMessage()
-    message["From"] = settings.mail_from
-    message["To"] = letter.to
-    message["Subject"] = letter.subject
-    message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=settings.mail_from.partition("@")[2] or "localhost")
-    message["Auto-Submitted"] = "auto-generated"
+    message = headed(letter.to, letter.subject)
+    message["Message-ID"] = make_msgid(domain=sender_domain())
     message.set_content(letter.body)
     return message
 
 
-def _send(message: EmailMessage, mail_id: int) -> None:
+def sender_domain() -> str:
+    """The domain that mails come from."""
+    return settings.mail_from.partition("@")[2] or "localhost"
+
+
+def headed(to: str, subject: str) -> EmailMessage:
+    """A mail without text and Message-ID. Raises ValueError for an address that no header can hold."""
+    message = EmailMessage()
+    message["From"] = settings.mail_from
+    try:
+        message["To"] = to
+    except (IndexError, HeaderParseError):
+        # How Python's parser ends for "x@".
+        raise ValueError("This is no address.") from None
+    message["Subject"] = subject
+    message["Date"] = formatdate()
+    message["Auto-Submitted"] = "auto-generated"
+    return message
+
+
+class Unconfirmed(OSError):
+    """The mail was on its way to the server, which did not say that it has it."""
+
+
+def transmit(message: EmailMessage, name: str) -> None:
+    """Give a mail to the mail server; without one, write it to the file `name`.eml in SALAM_DATA/mail.
+
+    Raises OSError (smtplib's errors are such) or ValueError: it was not sent. One of `ABOUT_ONE` is about this mail
+    only; `Unconfirmed`: it may have been sent.
+    """
     if not settings.smtp_url:
-        _write(message, mail_id)
+        _write(message, name)
         return
+    server = _connected()
+    try:
+        server.send_message(message)
+    except (smtplib.SMTPServerDisconnected, TimeoutError):
+        raise Unconfirmed("The mail server did not confirm the mail.") from None
+    finally:
+        # How the farewell goes says nothing about the mail.
+        with contextlib.suppress(OSError):
+            server.quit()
+
+
+def _connected() -> smtplib.SMTP:
     parts = urlsplit(settings.smtp_url)
     host, secure = parts.hostname or "localhost", parts.scheme == "smtps"
     trusted = ssl.create_default_context()
     if secure:
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_SECONDS, context=trusted)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_SECONDS, context=trusted)
     else:
-        connection = smtplib.SMTP(host, parts.port or 25, timeout=_SECONDS)
-    with connection as server:
+        server = smtplib.SMTP(host, parts.port or 25, timeout=_SECONDS)
+    try:
         if not secure:
             server.ehlo()
             if server.has_extn("starttls"):
                 server.starttls(context=trusted)
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
-        server.send_message(message)
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
-def _write(message: EmailMessage, mail_id: int) -> None:
+def _write(message: EmailMessage, name: str) -> None:
     folder = Path(settings.data_dir) / "mail"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{mail_id}.eml"
+    path = folder / f"{name}.eml"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(message.as_bytes())
     _log.info("DEVELOPMENT MAIL (SALAM_SMTP_URL is empty): %s", path.name)

@@ -1,4 +1,4 @@
-"""The one way in which the server fetches a URL that somebody gave it (jwks_uri).
+"""The one way in which the server calls a URL that somebody gave it (jwks_uri, endpoints of web push).
 
 What a URL may reach is decided by the address that its name resolves to, asked once, and the connection goes to that
 address: a name that changes its mind reaches nothing else. No redirects, no proxies, no credentials, no compression;
@@ -12,9 +12,10 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
@@ -47,7 +48,9 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """The URL may be fetched, but gave nothing usable in time."""
+    """The URL may be fetched, but gave nothing usable in time. `began`: the request may have arrived there."""
+
+    began = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +61,68 @@ class Fetched:
     max_age: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a host answered. `retry_after`: the seconds that it asks to wait, 0 when it does not say."""
+
+    status: int
+    body: bytes
+    retry_after: int
+
+
 def get(url: str, *, max_bytes: int = 1_000_000, seconds: float = 3, accept: str = "application/json") -> Fetched:
     """Fetch a URL. Raises `Refused` or `Unreachable`.
 
     https to public addresses only; SALAM_OUTBOUND_ALLOW names `host:port` that may be called all the same, also by
     http. A host that did not answer in time is left alone for 30 seconds.
     """
+    head = {"Accept": accept}
+    answer = _call("GET", url, head, b"", max_bytes, seconds)
+    if answer.status != 200 or answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Unreachable(f"The host answered {answer.status}.")
+    return Fetched(answer.body, _max_age(answer.headers.get("Cache-Control", "")))
+
+
+def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int = 100_000, seconds: float = 10
+) -> Posted:
+    """Send a body to a URL under the same rules; the answer, whatever its status. Raises `Refused` (also for a
+    redirect) or `Unreachable`."""
+    answer = _call("POST", url, headers, body, max_bytes, seconds)
+    wait = answer.headers.get("Retry-After", "")
+    return Posted(answer.status, answer.body, int(wait) if re.fullmatch(r"[0-9]{1,6}", wait) else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+
+def _call(method: str, url: str, headers: Mapping[str, str], body: bytes, max_bytes: int, seconds: float) -> _Answer:
     parts, host, port = _parsed(url)
     deadline = time.monotonic() + seconds
     if _slow.get((host, port), 0.0) > time.monotonic():
         raise Unreachable("The host did not answer a moment ago.")
+    began = False
     try:
         with _connected(parts.scheme, host, port, deadline) as connection:
-            return _exchange(connection, parts, host, port, deadline, max_bytes, accept)
+            began = True
+            return _exchange(connection, _request(method, parts, host, port, headers, body), deadline, max_bytes)
     except TimeoutError:
         if len(_slow) > 1000:
             _slow.clear()
         _slow[host, port] = time.monotonic() + _PAUSE_S
-        raise Unreachable("The host did not answer in time.") from None
+        raise _unreachable("The host did not answer in time.", began) from None
     except (OSError, HTTPException, ValueError) as error:
-        raise Unreachable(f"The exchange with the host failed ({type(error).__name__}).") from None
+        raise _unreachable(f"The exchange with the host failed ({type(error).__name__}).", began) from None
+
+
+def _unreachable(text: str, began: bool) -> Unreachable:
+    error = Unreachable(text)
+    error.began = began
+    return error
 
 
 def check(url: str) -> None:
@@ -205,29 +250,40 @@ class _Reading(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def _exchange(
-    connection: socket.socket, parts: SplitResult, host: str, port: int, deadline: float, max_bytes: int, accept: str
-) -> Fetched:
+def _request(
+    method: str, parts: SplitResult, host: str, port: int, headers: Mapping[str, str], body: bytes
+) -> bytes:
     shown = f"[{host}]" if ":" in host else host
     default = {"https": 443, "http": 80}[parts.scheme]
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [
-        f"GET {path} HTTP/1.1", f"Host: {shown if port == default else f'{shown}:{port}'}", f"Accept: {accept}",
-        "Accept-Encoding: identity", "User-Agent: salam", "Connection: close", "", "",
-    ]  # fmt: skip
+    named = {
+        "Host": shown if port == default else f"{shown}:{port}",
+        **headers,
+        "Accept-Encoding": "identity",
+        "User-Agent": "salam",
+        "Connection": "close",
+    }
+    if method != "GET":
+        named["Content-Length"] = str(len(body))
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items()), "", ""]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header with a line break")
+    return "\r\n".join(lines).encode("ascii") + body
+
+
+def _exchange(connection: socket.socket, request: bytes, deadline: float, max_bytes: int) -> _Answer:
     connection.settimeout(_left(deadline))
-    connection.sendall("\r\n".join(lines).encode("ascii"))
+    connection.sendall(request)
     answer = HTTPResponse(cast(socket.socket, _Reading(connection, deadline, max_bytes * 2 + _HEADER_ROOM)))
     with answer:
         answer.begin()
         if 300 <= answer.status < 400:
             raise Refused("The URL redirects; give the one that it leads to.")
-        if answer.status != 200 or answer.getheader("Content-Encoding", "identity").lower() != "identity":
-            raise Unreachable(f"The host answered {answer.status}.")
-        body = answer.read(max_bytes + 1)
+        # Of a refusal only the status counts: no time is given to its body.
+        body = answer.read(max_bytes + 1) if answer.status < 300 else b""
     if len(body) > max_bytes:
         raise Unreachable(f"The answer is larger than {max_bytes} bytes.")
-    return Fetched(body, _max_age(answer.getheader("Cache-Control", "")))
+    return _Answer(answer.status, answer.headers, body)
 
 
 def _max_age(cache_control: str) -> int | None:

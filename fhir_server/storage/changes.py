@@ -39,8 +39,8 @@ _AFTER = (
     " ORDER BY c.xid, c.seq LIMIT $4"
 )
 _READ = f"SELECT {_COLUMNS}" + _AFTER.format(until=f" AND c.xid < {_XMIN}")
-_VISIBLE = f"SELECT {_COLUMNS}, c.xid < {_XMIN}" + _AFTER.format(until="")
-_END = f"SELECT {_XMIN}, pg_snapshot_xmax(pg_current_snapshot())"
+_VISIBLE = f"SELECT {_COLUMNS}" + _AFTER.format(until="")
+_END = f"SELECT {_XMIN}, pg_snapshot_xmax(pg_current_snapshot()) WHERE $1::integer IS NOT NULL"
 
 
 def change_of(row: Row) -> Change:
@@ -59,22 +59,28 @@ def read(db: Session, tenant_id: int, after: Position, limit: int) -> list[Chang
     return [change_of(row) for row in rows]
 
 
-def visible(db: Session, tenant_id: int, after: Position, limit: int) -> list[tuple[Change, bool]]:
-    """The next committed changes, and whether each is settled: nothing can come before it any more.
+def visible(db: Session, tenant_id: int, after: Position, limit: int) -> tuple[list[Change], Position]:
+    """The next committed changes, and the end of the feed when they were asked for: up to it they are settled.
 
-    What is not settled is final too, but has to be asked for again from the last settled place, for something may
-    still appear before it. This is how a watcher need not wait for others' long transactions.
+    What is not settled is final too, but something may still appear before it, so the next call has to begin at the
+    last settled place again. This is how a watcher need not wait for others' long transactions.
     """
-    rows = db.run([(_VISIBLE, (tenant_id, str(after[0]), after[1], limit))], final=True)[0]
-    return [(change_of(row), row[6] == b"t") for row in rows]
+    # In this order: what the end stands behind is visible to the second statement.
+    asked = [(_END, (tenant_id,)), (_VISIBLE, (tenant_id, str(after[0]), after[1], limit))]
+    (last,), rows = db.run(asked, final=True)
+    return [change_of(row) for row in rows], _before(last[0])
 
 
 def end(db: Session, tenant_id: int) -> tuple[Position, int]:
     """The end of the feed (all of what may still appear stands after it), and the first transaction number that is not
     given yet."""
-    first, following = db.run([(f"{_END} WHERE $1::integer IS NOT NULL", (tenant_id,))], final=True)[0][0]
-    # All of that transaction and of earlier ones that there will ever be was written before now.
-    return (int(first or 0) - 1, clock.tick()), int(following or 0)
+    first, following = db.run([(_END, (tenant_id,))], final=True)[0][0]
+    return _before(first), int(following or 0)
+
+
+def _before(first: bytes | None) -> Position:
+    # All that there will ever be of earlier transactions than the first open one was written before now.
+    return int(first or 0) - 1, clock.tick()
 
 
 # -- contents ----------------------------------------------------------------------------------------------------------

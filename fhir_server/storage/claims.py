@@ -25,25 +25,15 @@ class Taken:
     appointment: int
 
 
-_UNBOOK = "DELETE FROM bookable WHERE tenant_id = $1 AND schedule = $2"
-_BOOK = (
-    "INSERT INTO bookable (tenant_id, actor, schedule, capacity) SELECT DISTINCT $1::integer, actor, $2::bigint,"
-    " $3::smallint FROM (SELECT unnest($4::bigint[]) UNION SELECT r.target FROM resource p"
-    " JOIN reference r ON r.tenant_id = $1 AND r.rid = p.rid AND r.param = $6"
-    " WHERE p.tenant_id = $1 AND p.self_key = ANY($5)) AS a(actor)"
-)
+_BOOK = "SELECT book_actors($1, $2, $3, $4, $5, $6::timestamptz)"
 
 
-def bookable(
-    tenant_id: int, schedule: int, actors: Sequence[int], roles: Sequence[int], capacity: int
-) -> list[Statement]:
-    """The statements that say whose time a Schedule (rid) is about: keys of actors, keys of PractitionerRoles, which
-    stand for their practitioners, and how many visits at once."""
-    statements: list[Statement] = [(_UNBOOK, (tenant_id, schedule))]
-    if actors or roles:
-        params = (tenant_id, schedule, capacity, wire.bigints(actors), wire.bigints(roles), _PRACTITIONER)
-        statements.append((_BOOK, params))
-    return statements
+def bookable(tenant_id: int, schedule: int, actors: Sequence[int], capacity: int, now: datetime) -> Statement:
+    """The statement that says whose time a Schedule (rid) is about: keys of its actors, of which PractitionerRoles
+    stand for their practitioners, and how many visits at once. It fails with 422 where another Schedule says
+    otherwise."""
+    params = (tenant_id, schedule, wire.bigints(actors), capacity, _PRACTITIONER, now.isoformat())
+    return _BOOK, params
 
 
 def release(tenant_id: int, rids: Sequence[int]) -> Statement:
@@ -57,15 +47,6 @@ def release_own(tenant_id: int, rids: Sequence[int]) -> Statement:
     return "DELETE FROM slot_claim WHERE tenant_id = $1 AND holder = ANY($2)", (tenant_id, wire.bigints(rids))
 
 
-def move_slot(tenant_id: int, rid: int, start: str, end: str) -> Statement:
-    """The statement that moves what a Slot holds to another time."""
-    sql = (
-        "UPDATE slot_claim SET starts = $3::timestamptz, ends = $4::timestamptz"
-        " WHERE tenant_id = $1 AND holder = $2"
-    )
-    return sql, (tenant_id, rid, start, end)
-
-
 def claim_slot(
     tenant_id: int,
     rid: int,
@@ -76,14 +57,13 @@ def claim_slot(
     *,
     whole: bool,
     beyond: bool,
+    stands: bool,
     now: datetime,
 ) -> Statement:
     """The statement that takes a Slot's time for the actors of its Schedule (key). `whole`: every seat of them;
-    `beyond`: also where there is none left."""
-    sql = (
-        "SELECT claim_slot($1, $2, $3, $4, $5::timestamptz, $6::timestamptz, $7, $8, $9, $10::timestamptz)"
-    )
-    return sql, (tenant_id, rid, self_key, schedule, start, end, whole, beyond, _SLOT, now.isoformat())
+    `beyond`: also where there is none left; `stands`: it had this time before."""
+    sql = "SELECT claim_slot($1, $2, $3, $4, $5::timestamptz, $6::timestamptz, $7, $8, $9, $10, $11::timestamptz)"
+    return sql, (tenant_id, rid, self_key, schedule, start, end, whole, beyond, stands, _SLOT, now.isoformat())
 
 
 def claim_appointment(
@@ -96,16 +76,17 @@ def claim_appointment(
     expires: str | None,
     *,
     beyond: bool,
+    stands: bool,
     now: datetime,
 ) -> Statement:
     """The statement that takes an Appointment's time for those of its participants (keys) whose time can be booked, and
-    for the actors of its Slots (keys). Its row is the highest seat taken."""
+    for the actors of its Slots (keys)."""
     sql = (
         "SELECT claim_appointment($1, $2, $3::timestamptz, $4::timestamptz, $5, $6, $7::timestamptz, $8, $9,"
-        " $10::timestamptz)"
+        " $10, $11::timestamptz)"
     )
     params = (
-        tenant_id, rid, start, end, wire.bigints(actors), wire.bigints(slots), expires, beyond,
+        tenant_id, rid, start, end, wire.bigints(actors), wire.bigints(slots), expires, beyond, stands,
         wire.integers([_PRACTITIONER, _SCHEDULE]), now.isoformat(),
     )  # fmt: skip
     return sql, params
@@ -129,6 +110,19 @@ def taken(
     for actor, seat, begin, finish, kind, visit in rows:
         numbers = int(actor or 0), int(seat or 0), int(begin or 0), int(finish or 0)
         found.append(Taken(*numbers, (kind or b"").decode(), int(visit or 0)))
+    return found
+
+
+def held_by(db: Session, tenant_id: int, slots: Sequence[int]) -> dict[int, set[tuple[int, str]]]:
+    """What Slots (keys) hold time for by themselves: (rid of the Appointment or 0, kind). Those that hold none are left
+    out: a visit has the time of its Slot itself."""
+    sql = (
+        "SELECT DISTINCT s.self_key, c.appointment, c.kind FROM resource s"
+        " JOIN slot_claim c ON c.tenant_id = $1 AND c.holder = s.rid WHERE s.tenant_id = $1 AND s.self_key = ANY($2)"
+    )
+    found: dict[int, set[tuple[int, str]]] = {}
+    for slot, appointment, kind in db.run([(sql, (tenant_id, wire.bigints(slots)))])[0]:
+        found.setdefault(int(slot or 0), set()).add((int(appointment or 0), (kind or b"").decode()))
     return found
 
 

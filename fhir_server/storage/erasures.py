@@ -87,8 +87,14 @@ _DELETE = (
     " AND r.rid = ANY($2::bigint[]) AND t.tenant_id = $1 AND t.key = k.key AND t.ts = r.ts AND t.rid = r.rid",
     *(
         f"DELETE FROM {name} WHERE tenant_id = $1 AND rid = ANY($2::bigint[])"
-        for name in ("reference", "date", "string", "quantity", "consent_rule")
+        for name in (
+            *("reference", "date", "string", "quantity", "consent_rule"),
+            *("ticket", "ticket_event", "ticket_link", "message"),
+        )
     ),
+    "DELETE FROM slot_claim WHERE tenant_id = $1 AND (holder = ANY($2::bigint[]) OR appointment = ANY($2::bigint[]))",
+    "DELETE FROM push_subscription WHERE tenant_id = $1 AND person IN ("
+    "SELECT self_key FROM resource WHERE tenant_id = $1 AND rid = ANY($2::bigint[]))",
     "DELETE FROM change WHERE tenant_id = $1 AND seq IN ("
     "SELECT seq FROM resource WHERE tenant_id = $1 AND rid = ANY($2::bigint[]) UNION ALL"
     " SELECT seq FROM resource_history WHERE tenant_id = $1 AND rid = ANY($2::bigint[]))",

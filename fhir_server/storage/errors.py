@@ -2,7 +2,7 @@
 
 from psycopg import pq
 
-from fhir_server.core.errors import Conflict, FhirError, Invalid, NotFound, Unauthenticated, Unavailable
+from fhir_server.core.errors import Conflict, FhirError, Invalid, NotFound, Unauthenticated, Unavailable, Unprocessable
 
 
 class ConnectionLost(Unavailable):
@@ -77,6 +77,12 @@ def _known(sqlstate: str) -> FhirError | DefinitionsChanged | RightsChanged | No
         case "SA424":
             return TimeTaken(
                 "Somebody holds this time for some minutes.", expression="Appointment.start", detail="slot-held"
+            )
+        case "SA425":
+            return Unprocessable(
+                "Another Schedule of this actor takes another number of visits at once. Give both the same capacity.",
+                expression="Schedule.extension",
+                code="business-rule",
             )
         case "40001" | "40P01" | "55P03":
             return SerializationFailure(_RETRY, headers={"Retry-After": "1"})

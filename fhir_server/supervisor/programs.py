@@ -41,12 +41,12 @@ def own(layout: Layout) -> list[Child]:
     metrics.mkdir(mode=0o700)
     environment = {**os.environ, **settings.environment(), "PYTHONUNBUFFERED": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    web_environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    counting = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     logs = layout.logs
     return [
         Child("hub", hub_command(), logs / "hub.log", environment),
-        Child("worker", worker_command(layout.run), logs / "worker.log", environment),
-        Child("web", web_command(), logs / "web.log", web_environment, stop_seconds=45),
+        Child("worker", worker_command(layout.run), logs / "worker.log", counting),
+        Child("web", web_command(), logs / "web.log", counting, stop_seconds=45),
     ]
 
 
@@ -66,7 +66,8 @@ def hub_command() -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "asgi", "--host", settings.host),
         *("--port", str(settings.hub_port), "--workers", "1", "--http", "1", "--respawn-failed-workers"),
-        *("--workers-kill-timeout", "10", "--log-level", "warning", "fhir_server.hub:app"),
+        # Streams do not end by themselves, and their clients come back to what they missed.
+        *("--workers-kill-timeout", "1", "--log-level", "warning", "fhir_server.hub:app"),
     ]
 
 

@@ -153,7 +153,7 @@ def test_tenants_do_not_meet(client: Client, new_tenant: Any, doctor: str) -> No
 
 def test_the_tag_alone_overbooks_nothing(client: Client, doctor: str) -> None:
     assert not taken(client, appointment(doctor))
-    assert taken(client, appointment(doctor, meta={"tag": [OVER]}))
+    assert client.post("Appointment", appointment(doctor, meta={"tag": [OVER]})).status == 422
 
 
 def test_a_visit_moves_onto_its_own_time(client: Client, doctor: str) -> None:
@@ -170,3 +170,100 @@ def test_a_visit_moves_onto_its_own_time(client: Client, doctor: str) -> None:
     assert answer.status == 200, answer.text
     assert not taken(client, appointment(doctor, at="09:00", until="09:15"))
     assert taken(client, appointment(doctor, at="09:40", until="09:50"))
+
+
+@pytest.fixture
+def booked(client: Client, doctor: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """A visit at nine with its Slot, and the doctor's Schedule."""
+    calendar = f"Schedule/{client.get(f'Schedule?actor={doctor}').json['entry'][0]['resource']['id']}"
+    own = client.post("Slot", slot(calendar)).json
+    visit = client.post("Appointment", appointment(doctor, slot=[{"reference": f"Slot/{own['id']}"}])).json
+    return visit, own, calendar
+
+
+def test_a_visit_keeps_its_time_when_its_slot_goes_elsewhere(
+    client: Client, doctor: str, booked: tuple[dict[str, Any], dict[str, Any], str]
+) -> None:
+    _, own, calendar = booked
+    moved = slot(calendar, at="14:00", until="14:30")
+    assert client.request("PUT", f"Slot/{own['id']}", {**own, "start": moved["start"], "end": moved["end"]}).status == 200
+    assert taken(client, appointment(doctor))
+    assert taken(client, appointment(doctor, at="14:10", until="14:20"))
+    other = f"Practitioner/{client.post('Practitioner', {'resourceType': 'Practitioner'}).id}"
+    elsewhere = {**own, "schedule": {"reference": schedule(client, other)}}
+    assert client.request("PUT", f"Slot/{own['id']}", elsewhere).status == 200
+    assert taken(client, appointment(doctor)) and taken(client, appointment(other))
+
+
+def test_a_slot_given_up_in_the_same_bundle_helps_nobody(
+    client: Client, doctor: str, booked: tuple[dict[str, Any], dict[str, Any], str]
+) -> None:
+    _, own, _ = booked
+    entries = [
+        {"resource": {**own, "status": "free"}, "request": {"method": "PUT", "url": f"Slot/{own['id']}"}},
+        {"resource": appointment(doctor), "request": {"method": "POST", "url": "Appointment"}},
+    ]
+    assert client.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).status == 409
+
+
+@pytest.mark.parametrize("until", ["08:30", "09:00"])
+def test_a_visit_takes_time(client: Client, doctor: str, until: str) -> None:
+    answer = client.post("Appointment", appointment(doctor, until=until))
+    assert answer.status == 422 and answer.issues[0]["expression"] == ["Appointment.end"]
+
+
+@pytest.mark.parametrize("status", ["proposed", "booked", "fulfilled", "cancelled"])
+def test_leap_seconds_are_in_no_agenda(client: Client, doctor: str, status: str) -> None:
+    """R4's expression for instants allows them: https://hl7.org/fhir/R4/datatypes.html#instant"""
+    calendar = f"Schedule/{client.get(f'Schedule?actor={doctor}').json['entry'][0]['resource']['id']}"
+    kind = {"proposed": "free", "booked": "busy"}.get(status, "busy-unavailable")
+    for body in (appointment(doctor, status=status), slot(calendar, status=kind)):
+        for name, text in (("start", "2026-12-31T23:59:60Z"), ("end", "2027-03-01T09:59:60.5+01:00")):
+            answer = client.post(body["resourceType"], {**body, name: text})
+            assert (answer.status, answer.issues[0]["expression"]) == (422, [f"{body['resourceType']}.{name}"])
+
+
+def test_a_block_covers_the_seats_that_come_later(client: Client) -> None:
+    room = f"Location/{client.post('Location', {'resourceType': 'Location', 'status': 'active'}).id}"
+    calendar = schedule(client, room, capacity=2)
+    assert not taken(client, slot(calendar, status="busy-unavailable", at="09:00", until="11:00"))
+    body = client.get(calendar).json
+    body["extension"][0]["extension"][0]["valuePositiveInt"] = 4
+    assert client.request("PUT", calendar, body).status == 200
+    assert taken(client, appointment(room))
+    one = client.post("Slot", slot(calendar, at="14:00", until="15:00")).json
+    assert client.request("PUT", f"Slot/{one['id']}", {**one, "status": "busy-unavailable"}).status == 200
+    assert taken(client, appointment(room, at="14:00", until="14:30"))
+
+
+def test_one_actor_has_one_capacity(client: Client, doctor: str) -> None:
+    parameters = {"url": "urn:salam:StructureDefinition:scheduling-parameters", "extension": [{"url": "capacity", "valuePositiveInt": 5}]}
+    body = {"resourceType": "Schedule", "active": True, "actor": [{"reference": doctor}], "extension": [parameters]}
+    assert client.post("Schedule", body).status == 422
+
+
+def test_who_is_taken_stays_guarded(
+    client: Client, doctor: str, booked: tuple[dict[str, Any], dict[str, Any], str]
+) -> None:
+    _, _, calendar = booked
+    body = client.get(calendar).json
+    assert client.request("PUT", calendar, {**body, "active": False}).status == 200
+    assert taken(client, appointment(doctor))
+    assert client.request("DELETE", calendar).status in (200, 204)
+    assert taken(client, appointment(doctor))
+
+
+def test_a_role_that_changes_hands(client: Client, doctor: str) -> None:
+    role = client.post("PractitionerRole", {"resourceType": "PractitionerRole"}).json
+    schedule(client, f"PractitionerRole/{role['id']}")
+    other = f"Practitioner/{client.post('Practitioner', {'resourceType': 'Practitioner'}).id}"
+    assert client.request("PUT", f"PractitionerRole/{role['id']}", {**role, "practitioner": {"reference": other}}).status == 200
+    assert not taken(client, appointment(f"PractitionerRole/{role['id']}"))
+    assert taken(client, appointment(other))
+
+
+def test_a_versioned_reference_guards_too(client: Client) -> None:
+    nurse = f"Practitioner/{client.post('Practitioner', {'resourceType': 'Practitioner'}).id}"
+    schedule(client, f"{nurse}/_history/1")
+    assert not taken(client, appointment(nurse))
+    assert taken(client, appointment(nurse))

@@ -84,7 +84,7 @@ def test_what_fails_is_tried_again_later_and_given_up(
     def refuse(*_: object) -> None:
         raise smtplib.SMTPRecipientsRefused({"sara@clinic.example": (550, b"no")})
 
-    monkeypatch.setattr(mailing, "_send", refuse)
+    monkeypatch.setattr(mailing, "transmit", refuse)
     _queue(new_clinic)
     with caplog.at_level(logging.DEBUG):
         for attempt in range(1, mails.MOST_ATTEMPTS + 1):
@@ -103,7 +103,7 @@ def test_a_server_that_is_away_costs_one_attempt(new_clinic: Clinic, monkeypatch
         tries.append(1)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(mailing, "_send", away)
+    monkeypatch.setattr(mailing, "transmit", away)
     for _ in range(5):
         _queue(new_clinic)
     assert mailing.send_due(new_clinic.enter(), new_clinic.tenant.id) == 0 and len(tries) == 1
