@@ -1,0 +1,1 @@
+"""Booking: what can be booked when, holding, booking, changing and cancelling it; series, wait lists, calendars."""

@@ -1,0 +1,128 @@
+"""A completed QuestionnaireResponse against its Questionnaire. Pure.
+
+https://hl7.org/fhir/R4/questionnaireresponse.html, https://hl7.org/fhir/R4/questionnaire.html
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fhir_server.core.errors import Issue
+from fhir_server.features.scheduling import answer_values
+from fhir_server.features.scheduling.enablement import Enablement
+
+Json = Mapping[str, Any]
+
+_MIN_OCCURS = "http://hl7.org/fhir/StructureDefinition/questionnaire-minOccurs"
+_MAX_OCCURS = "http://hl7.org/fhir/StructureDefinition/questionnaire-maxOccurs"
+_ROOT = "QuestionnaireResponse"
+_ENOUGH = 50
+
+
+def check(questionnaire: Json, response: Json) -> list[Issue]:
+    """What is wrong with a completed response, in its order, at most 50 issues; empty when nothing is.
+
+    Required items are needed where they are enabled, also in a group that was left out (a repeating group that was left
+    out was repeated no times). An item that is disabled must not be answered.
+    """
+    walk = _Walk(questionnaire, response)
+    walk.level(questionnaire.get("item", ()), response.get("item", ()), _ROOT, (response,))
+    return walk.issues[:_ENOUGH]
+
+
+class _Walk:
+    def __init__(self, questionnaire: Json, response: Json) -> None:
+        self.issues: list[Issue] = []
+        self._known = {item["linkId"] for item in _every(questionnaire.get("item", ()))}
+        self._enablement = Enablement(questionnaire, response)
+
+    def level(self, definitions: Sequence[Json], items: Sequence[Json], path: str, scope: tuple[Json, ...]) -> None:
+        """Items that stand side by side, below the elements `scope` (outermost first)."""
+        found: dict[str, list[tuple[str, Json]]] = {}
+        for index, item in enumerate(items):
+            found.setdefault(item.get("linkId", ""), []).append((f"{path}.item[{index}]", item))
+        here = {definition["linkId"] for definition in definitions}
+        for link, places in found.items():
+            if link not in here:
+                self._unknown(link, [where for where, _ in places])
+        for definition in definitions:
+            self._item(definition, found.get(definition["linkId"], []), path, scope)
+
+    def _item(self, definition: Json, places: list[tuple[str, Json]], path: str, scope: tuple[Json, ...]) -> None:
+        if not self._enablement.enabled(definition, scope):
+            for where, item in places:
+                if _is_answered(item):
+                    self._say(where, f"{_name(definition)} does not apply, given the other answers.", "business-rule")
+            return
+        kind = definition.get("type")
+        if kind == "display":
+            for where, item in places:
+                if _is_answered(item):
+                    self._say(where, f"{_name(definition)} is text to show; it takes no answer.", "structure")
+        elif kind == "group":
+            self._group(definition, places, path, scope)
+        else:
+            self._question(definition, places, path, scope)
+
+    def _group(self, definition: Json, places: list[tuple[str, Json]], path: str, scope: tuple[Json, ...]) -> None:
+        self._number(definition, [where for where, _ in places], path, "times")
+        children = definition.get("item", ())
+        for where, item in places:
+            if item.get("answer"):
+                self._say(
+                    f"{where}.answer", f"{_name(definition)} is a group; answers belong to its items.", "structure"
+                )
+            self.level(children, item.get("item", ()), where, (*scope, item))
+        if places and definition.get("required") and not any(_is_answered(item) for _, item in places):
+            self._say(places[0][0], f"{_name(definition)} is required: something in it must be answered.", "required")
+        if not places and not definition.get("repeats"):
+            self.level(children, (), path, (*scope, {"linkId": definition["linkId"]}))
+
+    def _question(self, definition: Json, places: list[tuple[str, Json]], path: str, scope: tuple[Json, ...]) -> None:
+        for where, _ in places[1:]:
+            self._say(where, f"{_name(definition)} stands twice; several answers go into one item.", "structure")
+        answers: list[tuple[str, Json]] = []
+        for where, item in places:
+            if item.get("item"):
+                self._say(
+                    f"{where}.item", f"Items below a question go into its answer: {where}.answer[..].item.", "structure"
+                )
+            answers += [(f"{where}.answer[{n}]", answer) for n, answer in enumerate(item.get("answer", ()))]
+        self._number(definition, [where for where, _ in answers], places[0][0] if places else path, "answers")
+        children = definition.get("item", ())
+        for where, answer in answers:
+            for element, text, code in answer_values.problems(definition, answer):
+                self._say(f"{where}.{element}" if element else where, f"{_name(definition)} {text}", code)
+            self.level(children, answer.get("item", ()), where, (*scope, answer))
+
+    def _number(self, definition: Json, places: Sequence[str], path: str, word: str) -> None:
+        least = max(int(bool(definition.get("required"))), answer_values.limit(definition, _MIN_OCCURS) or 0)
+        most = answer_values.limit(definition, _MAX_OCCURS) if definition.get("repeats") else 1
+        if not places and least:
+            self._say(path, f"{_name(definition)} is required.", "required")
+        elif len(places) < least:
+            self._say(path, f"{_name(definition)} is needed at least {least} {word}.", "business-rule")
+        if most is not None and len(places) > most:
+            limit = "does not repeat" if most == 1 else f"is taken at most {most} times"
+            self._say(places[most], f"{_name(definition)} {limit}.", "business-rule")
+
+    def _unknown(self, link: str, places: Sequence[str]) -> None:
+        text = "stands elsewhere in the questionnaire" if link in self._known else "is not in the questionnaire"
+        for where in places:
+            self._say(f"{where}.linkId", f"The item {link!r} {text}.", "structure")
+
+    def _say(self, expression: str, text: str, code: str) -> None:
+        self.issues.append(Issue("error", code, text, expression))
+
+
+def _every(items: Sequence[Json]) -> Iterator[Json]:
+    for item in items:
+        yield item
+        yield from _every(item.get("item", ()))
+
+
+def _is_answered(item: Json) -> bool:
+    return bool(item.get("answer")) or any(_is_answered(child) for child in item.get("item", ()))
+
+
+def _name(definition: Json) -> str:
+    return f"The item {definition['linkId']!r}"
