@@ -1,0 +1,1 @@
+"""Waiting queues: rules, order, tickets, and what people see of them."""
