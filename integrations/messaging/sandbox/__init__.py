@@ -1,0 +1,1 @@
+"""A provider of SMS and WhatsApp that sends nothing."""
