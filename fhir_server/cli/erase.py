@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from fhir_server.cli import options
+from fhir_server.features.notifications import preferences
 from fhir_server.interactions import erasure
 from fhir_server.rest.dispatch import session
 from fhir_server.supervisor.instance import database
@@ -55,7 +56,7 @@ def propose(slug: str, patient_id: str, reason: str, by: str, despite_retention:
 def approve(slug: str, erasure_id: str, by: str, as_json: bool) -> None:
     """Erase what somebody else proposed. This cannot be undone."""
     with database():
-        done = erasure.approve(session(), slug, erasure_id, by)
+        done = erasure.approve(session(), slug, erasure_id, by, preferences.forget_person)
     lines = [f"{done['deleted']} resources and {done['past_versions']} past versions are gone."]
     lines += [f"Left, because another patient's: {name}" for name in (*done["shared"], *done["mentioned"])]
     lines += [f"Disable this account: {user}" for user in done["accounts"]]

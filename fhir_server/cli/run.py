@@ -13,7 +13,7 @@ from fhir_server.settings import settings
 from fhir_server.supervisor.run import Supervisor, local_url
 
 DEMO = "demo"
-_DEMO_PATIENTS = 60
+_DEMO_PATIENTS = 400
 _TOKEN_MINUTES = 24 * 60
 
 

@@ -1,12 +1,14 @@
 """fhir-server tenant create|list|suspend|resume"""
 
 import re
-from typing import Any
+from typing import IO, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from fhir_server.cli import options
+from fhir_server.core.resource_json import decode
+from fhir_server.features.notifications.options import check
 from fhir_server.rest.dispatch import session
 from fhir_server.storage import operator
 from fhir_server.supervisor.instance import database
@@ -47,6 +49,17 @@ def create(slug: str, name: str | None, zone: str, as_json: bool) -> None:
     options.show(made, as_json, f"Tenant {slug} is ready at /t/{slug}/fhir")
 
 
+def _notifications(ctx: click.Context, parameter: click.Parameter, file: IO[bytes] | None) -> dict[str, Any] | None:
+    """What the file says of messages to people, if it can be used."""
+    if file is None:
+        return None
+    chosen: dict[str, Any] = decode(file.read())
+    faults = check(chosen)
+    if faults:
+        raise click.BadParameter(" ".join(f"{fault.expression}: {fault.text}" for fault in faults))
+    return chosen
+
+
 @tenant.command("set")
 @click.argument("slug")
 @click.option("--zone", callback=_zone, help="IANA zone of dates without one.")
@@ -54,6 +67,7 @@ def create(slug: str, name: str | None, zone: str, as_json: bool) -> None:
 @click.option("--country", help="Country whose rules of retention hold, such as ma, sn or fr.")
 @click.option("--retention-years", type=click.IntRange(1, 150), help="Keep records so long instead.")
 @click.option("--dynamic-registration/--no-dynamic-registration", default=None, help="Apps may register themselves.")
+@click.option("--notifications", type=click.File("rb"), callback=_notifications, help="JSON: howto/notifications.md.")
 @options.as_json
 @options.data
 def set_(slug: str, as_json: bool, **chosen: Any) -> None:

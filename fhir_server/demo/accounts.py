@@ -7,7 +7,7 @@ same ones, and no two installations share them.
 import hmac
 from typing import Any
 
-from fhir_server.demo.site import clinics
+from fhir_server.demo.site import DOCTORS, STAFF
 from fhir_server.security import accounts
 from fhir_server.security.roles import roles
 from fhir_server.settings import settings
@@ -23,7 +23,6 @@ def demo_accounts(db: Session, tenant_id: int, patient_id: str | None) -> list[d
     """Make what is missing and give `role`, `email` and `password` of each account. The caller has entered the tenant
     and commits. `patient_id`: whose record the patient and the family proxy open; None leaves these two out."""
     found = []
-    doctors = [reference for clinic in clinics() for reference, _ in clinic.practitioners]
     for role, known in roles().items():
         if role in _NOT_PEOPLE or (known.personal and patient_id is None):
             continue
@@ -32,20 +31,20 @@ def demo_accounts(db: Session, tenant_id: int, patient_id: str | None) -> list[d
         if account_rows.by_email(db, tenant_id, email) is None:
             accounts.create(
                 db, tenant_id, email=email, role=role, password=password, name=known.titles.get("fr", role),
-                **_links(role, known.fhir_user, patient_id, doctors),
+                **_links(role, patient_id),
             )  # fmt: skip
         found.append({"role": role, "email": email, "password": password})
     return found
 
 
-def _links(role: str, allowed: tuple[str, ...], patient_id: str | None, doctors: list[str]) -> dict[str, Any]:
+def _links(role: str, patient_id: str | None) -> dict[str, Any]:
     if role == "patient":
         return {"fhir_user": f"Patient/{patient_id}"}
     if role == "proxy":
         return {"patients": (patient_id,)}
-    if "Practitioner" in allowed:
-        return {"fhir_user": doctors.pop(0)}
-    return {}
+    if role == "practitioner":
+        return {"fhir_user": DOCTORS[0].reference}
+    return {"fhir_user": f"Practitioner/demo-{role}"} if role in STAFF else {}
 
 
 def _password(role: str) -> str:

@@ -1,7 +1,8 @@
-"""Invented but realistic records for the demo tenant and the benchmarks: the same for the same seed.
+"""Invented but realistic records of the demo's clinic: the same for the same seed and moment.
 
-Patients of Morocco, Senegal and France with visits, vital signs, laboratory results, conditions, prescriptions,
-allergies and appointments. https://hl7.org/fhir/R4/http.html#transaction
+A clinic in Casablanca with patients from Morocco and Senegal: the first of them with years of visits, vital signs,
+laboratory results, conditions, prescriptions and allergies, all with a place in two weeks of agenda.
+https://hl7.org/fhir/R4/http.html#transaction
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from fhir_server.demo.agenda import DAYS, Person, agenda_bundle
 from fhir_server.demo.clinical import ALLERGIES, DISEASES, HEIGHT, LABS, VISITS, VITALS, WEIGHT
-from fhir_server.demo.people import ARABIC
+from fhir_server.demo.people import ARABIC, COUNTRIES, Country
 from fhir_server.demo.records import (
     Patient,
     allergy,
@@ -21,24 +23,40 @@ from fhir_server.demo.records import (
     medication_request,
     observation,
 )
-from fhir_server.demo.site import HALF_HOUR, Clinic, clinics, instant, site_bundle, slot, workdays
+from fhir_server.demo.services import service_resources
+from fhir_server.demo.site import DOCTORS, ORGANIZATION, put, site_resources
 
-TODAY = date(2026, 11, 21)
-_FIRST_BUSY_DAY = 8  # free slots of the site lie before it
-_PER_DAY = 12
+# So many patients have a full history; the others are known by name.
+FULL = 60
+_PER_BUNDLE = 40
 
 
-def generate(seed: int, patients: int, *, today: date = TODAY) -> Iterator[dict[str, Any]]:
-    """Transaction Bundles: first the site by PUT with fixed ids, then one per patient by POST.
-
-    Patients' bundles refer to the site's ids and to `urn:uuid` entries of their own. About 30 resources a patient.
-    """
+def generate(seed: int, patients: int, *, now: datetime) -> Iterator[dict[str, Any]]:
+    """Transaction Bundles in an order in which every reference finds its target: the site, patients, one for each day
+    of the agenda. All but what belongs to a history is written by PUT. `now`: around it lies the agenda."""
     random = Random(seed)
-    yield site_bundle(random, today)
-    places = clinics()
-    booked: dict[str, int] = {}
-    for number in range(patients):
-        yield _patient_bundle(random, number, random.choice(places), booked, today)
+    today = now.date()
+    yield transaction([put(each) for each in (*site_resources(today), *service_resources())])
+    people: list[Person] = []
+    for first in range(min(patients, FULL)):
+        yield transaction(_record(random, first, people, today))
+    for first in range(FULL, patients, _PER_BUNDLE):
+        numbers = range(first, min(first + _PER_BUNDLE, patients))
+        yield transaction([put(_patient(random, number, people, today)) for number in numbers])
+    for days in DAYS:
+        yield transaction(agenda_bundle(random, people, now, days))
+
+
+def count(patients: int) -> int:
+    """How many Bundles `generate` gives."""
+    light = max(patients - FULL, 0)
+    return 1 + min(patients, FULL) + -(-light // _PER_BUNDLE) + len(DAYS)
+
+
+def transaction(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """A transaction Bundle; without entries too."""
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction"}
+    return {**bundle, "entry": entries} if entries else bundle
 
 
 class _Entries:
@@ -56,53 +74,68 @@ class _Entries:
         return url
 
 
-def _patient_bundle(
-    random: Random, number: int, clinic: Clinic, booked: dict[str, int], today: date
-) -> dict[str, Any]:
+def _record(random: Random, number: int, people: list[Person], today: date) -> list[dict[str, Any]]:
+    """A patient with a history."""
     out = _Entries(random)
-    female = random.random() < 0.53
-    birth = today - timedelta(days=int(random.triangular(200, 33000, 14000)))
-    resource = _patient(random, number, clinic, female, birth)
-    who = Patient(out.post(resource), resource["name"][0]["text"], clinic)
+    patient = _patient(random, number, people, today)
+    who = Patient(people[-1].reference, people[-1].display, random.choice(DOCTORS))
     _history(random, who, out, today)
-    _appointments(random, who, out, booked, today)
-    return {"resourceType": "Bundle", "type": "transaction", "entry": out.entries}
+    return [put(patient), *out.entries]
 
 
-def _patient(random: Random, number: int, clinic: Clinic, female: bool, birth: date) -> dict[str, Any]:
-    country, place = clinic.country, clinic.place
+def _patient(random: Random, number: int, people: list[Person], today: date) -> dict[str, Any]:
+    """The next patient, who is added to `people`."""
+    country = random.choice(COUNTRIES)
+    female = random.random() < 0.53
+    birth = today - timedelta(days=int(random.triangular(200, 33000, 11000)))
     given = random.choice(country.women if female else country.men)
     family = random.choice(country.families)
-    start, digits = country.identifier_digits
-    prefix, length = country.phone
     name = [{"use": "official", "text": f"{given} {family}", "family": family, "given": given.split()}]
     if given in ARABIC:
         first, last = ARABIC[given], ARABIC[family]
         name.append({"use": "usual", "text": f"{first} {last}", "family": last, "given": [first]})
-    national = f"{start}{random.randrange(10**digits):0{digits}}"
-    phone = prefix + str(random.randrange(10**length)).zfill(length)
-    mrn = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}
+    resource_id = f"demo-{number + 1:04}"
+    people.append(Person(f"Patient/{resource_id}", f"{given} {family}", female, birth))
     return {
-        "resourceType": "Patient",
-        "identifier": [
-            {"use": "official", "system": country.identifier_system, "value": national},
-            {"use": "usual", "type": {"coding": [mrn]}, "system": "https://demo.example/mrn", "value": f"{number:07}"},
-        ],
+        "resourceType": "Patient", "id": resource_id,
+        "identifier": _identifiers(random, country, number),
         "active": True,
         "name": name,
-        "telecom": [{"system": "phone", "value": phone, "use": "mobile"}],
+        "telecom": [{"system": "phone", "value": _phone(random, country), "use": "mobile"}],
         "gender": "female" if female else "male",
         "birthDate": birth.isoformat(),
-        "address": [
-            {
-                "use": "home", "line": [f"{random.randint(1, 180)} {random.choice(country.streets)}"],
-                "city": place.city, "state": place.state, "postalCode": place.postal_code, "country": country.code,
-            }
-        ],
-        "communication": [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": country.language}]}}],
-        "generalPractitioner": [{"reference": clinic.practitioners[0][0], "display": clinic.practitioners[0][1]}],
-        "managingOrganization": {"reference": clinic.organization},
+        "address": [_address(random, country)],
+        "communication": [_language(random.choice(country.languages))],
+        "managingOrganization": {"reference": ORGANIZATION},
     }  # fmt: skip
+
+
+def _identifiers(random: Random, country: Country, number: int) -> list[dict[str, Any]]:
+    start, digits = country.identifier_digits
+    national = f"{start}{random.randrange(10**digits):0{digits}}"
+    mrn = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}
+    return [
+        {"use": "official", "system": country.identifier_system, "value": national},
+        {"use": "usual", "type": {"coding": [mrn]}, "system": "https://demo.example/mrn", "value": f"{number + 1:07}"},
+    ]
+
+
+def _phone(random: Random, country: Country) -> str:
+    prefix, length = country.phone
+    return prefix + str(random.randrange(10**length)).zfill(length)
+
+
+def _address(random: Random, country: Country) -> dict[str, Any]:
+    place = random.choice(country.places)
+    return {
+        "use": "home", "line": [f"{random.randint(1, 180)} {random.choice(country.streets)}"],
+        "city": place.city, "state": place.state, "postalCode": place.postal_code,
+        "country": "MA" if place.city == "Casablanca" else country.code,
+    }  # fmt: skip
+
+
+def _language(code: str) -> dict[str, Any]:
+    return {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": code}]}, "preferred": True}
 
 
 def _history(random: Random, who: Patient, out: _Entries, today: date) -> None:
@@ -112,11 +145,11 @@ def _history(random: Random, who: Patient, out: _Entries, today: date) -> None:
         out.post(allergy(who, allergen, today - timedelta(days=random.randint(400, 3000))))
     height = random.gauss(HEIGHT.mean, HEIGHT.spread)
     weight = random.gauss(WEIGHT.mean, WEIGHT.spread)
-    days = sorted((random.randint(2, 1400) for _ in range(random.randint(2, 5))), reverse=True)
+    days = sorted((random.randint(9, 1400) for _ in range(random.randint(2, 5))), reverse=True)
     for index, ago in enumerate(days):
         clock = time(random.randint(8, 17), random.choice((0, 15, 30, 45)))
         at = datetime.combine(today - timedelta(days=ago), clock, UTC)
-        visit = out.post(encounter(who, at, random.choice(VISITS), random.randrange(2)))
+        visit = out.post(encounter(who, at, random.choice(VISITS)))
         out.post(blood_pressure(random, who, visit, at))
         for measure in random.sample(VITALS, k=2):
             out.post(observation(random, who, visit, at, measure, "vital-signs"))
@@ -130,26 +163,3 @@ def _history(random: Random, who: Patient, out: _Entries, today: date) -> None:
             reason = out.post(condition(who, visit, at, disease, ago > 60))
             if disease.medication is not None:
                 out.post(medication_request(who, visit, at, disease.medication, reason, disease.chronic))
-
-
-def _appointments(random: Random, who: Patient, out: _Entries, booked: dict[str, int], today: date) -> None:
-    for _ in range(random.choice((0, 1, 1, 2))):
-        which = random.randrange(2)
-        schedule = who.clinic.schedules[which]
-        place = booked[schedule] = booked.get(schedule, -1) + 1
-        day = workdays(today + timedelta(days=_FIRST_BUSY_DAY), place // _PER_DAY + 1)[-1]
-        start = datetime.combine(day, time(9), UTC) + place % _PER_DAY * HALF_HOUR
-        taken = out.post(slot(schedule, start, "busy"))
-        practitioner, display = who.clinic.practitioners[which]
-        people = ((who.reference, who.display), (practitioner, display), (who.clinic.location, who.clinic.place.city))
-        out.post(
-            {
-                "resourceType": "Appointment", "status": "booked", "start": instant(start),
-                "end": instant(start + HALF_HOUR), "minutesDuration": 30, "slot": [{"reference": taken}],
-                "description": random.choice(VISITS)[3], "created": today.isoformat(),
-                "participant": [
-                    {"actor": {"reference": reference, "display": name}, "status": "accepted"}
-                    for reference, name in people
-                ],
-            }
-        )  # fmt: skip

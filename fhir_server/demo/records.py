@@ -17,7 +17,7 @@ from fhir_server.demo.clinical import (
     Disease,
     Measure,
 )
-from fhir_server.demo.site import Clinic, instant
+from fhir_server.demo.site import ORGANIZATION, Doctor, instant
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
 _UCUM = "http://unitsofmeasure.org"
@@ -26,11 +26,11 @@ _CATEGORY = {"vital-signs": "Vital Signs", "laboratory": "Laboratory"}
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Whom a record is about: the reference, the name to show, and the clinic."""
+    """Whom a record is about: the reference, the name to show, and the doctor who sees the patient most."""
 
     reference: str
     display: str
-    clinic: Clinic
+    doctor: Doctor
 
     @property
     def subject(self) -> dict[str, Any]:
@@ -44,20 +44,19 @@ def concept(system: str, code: str, display: str, text: bool = True) -> dict[str
     return {**found, "text": display} if text else found
 
 
-def encounter(who: Patient, at: datetime, visit: tuple[str, str, str, str], doctor: int) -> dict[str, Any]:
+def encounter(who: Patient, at: datetime, visit: tuple[str, str, str, str]) -> dict[str, Any]:
     """A finished visit of half an hour (an emergency: three hours)."""
     kind, kind_display, reason, reason_display = visit
     end = at + timedelta(minutes=180 if kind == "EMER" else 30)
-    practitioner, name = who.clinic.practitioners[doctor]
     return {
         "resourceType": "Encounter", "status": "finished",
         "class": {"system": _TERMINOLOGY + "v3-ActCode", "code": kind, "display": kind_display},
         "type": [concept(SNOMED, reason, reason_display)],
         "subject": who.subject,
-        "participant": [{"individual": {"reference": practitioner, "display": name}}],
+        "participant": [{"individual": {"reference": who.doctor.reference, "display": who.doctor.display}}],
         "period": {"start": instant(at), "end": instant(end)},
-        "location": [{"location": {"reference": who.clinic.location}}],
-        "serviceProvider": {"reference": who.clinic.organization},
+        "location": [{"location": {"reference": who.doctor.site}}],
+        "serviceProvider": {"reference": ORGANIZATION},
     }  # fmt: skip
 
 
@@ -99,7 +98,7 @@ def _observation(who: Patient, visit: str, at: datetime, measure: Measure, categ
         "subject": who.subject,
         "encounter": {"reference": visit},
         "effectiveDateTime": instant(at),
-        "performer": [{"reference": who.clinic.organization}],
+        "performer": [{"reference": ORGANIZATION}],
     }  # fmt: skip
 
 
@@ -144,14 +143,13 @@ def medication_request(
 ) -> dict[str, Any]:
     """A prescription for a condition."""
     code, name, dosage = medication
-    practitioner, display = who.clinic.practitioners[0]
     return {
         "resourceType": "MedicationRequest", "status": "active" if chronic else "completed", "intent": "order",
         "medicationCodeableConcept": concept(ATC, code, name),
         "subject": who.subject,
         "encounter": {"reference": visit},
         "authoredOn": instant(at),
-        "requester": {"reference": practitioner, "display": display},
+        "requester": {"reference": who.doctor.reference, "display": who.doctor.display},
         "reasonReference": [{"reference": reason}],
         "dosageInstruction": [{"text": dosage}],
     }  # fmt: skip

@@ -1,73 +1,136 @@
-"""The care providers of the demo: organizations, places, practitioners and their free appointments.
+"""The clinic of the demo: its organization, two sites with rooms, six practitioners, and their hours.
 
-They have fixed ids and are written by PUT, so that a second run changes nothing.
+All has fixed ids and is written by PUT, so that a second run changes nothing.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from random import Random
 from typing import Any
 
-from fhir_server.demo.clinical import SNOMED, SPECIALTIES
-from fhir_server.demo.people import COUNTRIES, Country, Place
+from fhir_server.demo.clinical import SNOMED
 
-_FREE_DAYS = 5
-_FREE_TIMES = (time(9), time(9, 30), time(10), time(10, 30), time(14), time(14, 30))
-HALF_HOUR = timedelta(minutes=30)
+ZONE = "Africa/Casablanca"
+ORGANIZATION = "Organization/demo-clinic"
+NAME = "Clinique Al Amal"
+PARAMETERS = "urn:salam:StructureDefinition:scheduling-parameters"
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
-class Clinic:
-    """One clinic: its city, and the references that patients' resources use."""
+class Hours:
+    """Hours on some days of the week, at the clinic's clock: `09:00`."""
 
-    country: Country
-    place: Place
-    organization: str
-    location: str
-    practitioners: tuple[tuple[str, str], ...]  # (reference, display)
-    schedules: tuple[str, ...]
+    days: tuple[str, ...]
+    start: str
+    end: str
 
-
-def clinics() -> list[Clinic]:
-    """The clinics in a fixed order: one per city."""
-    found = []
-    for country in COUNTRIES:
-        for number, place in enumerate(country.places, 1):
-            slug = f"demo-{country.code.lower()}-{number}"
-            staff = tuple((f"Practitioner/{slug}-{i}", _doctor(country, number, i)) for i in range(1, 3))
-            schedules = tuple(f"Schedule/{slug}-{i}" for i in range(1, 3))
-            found.append(Clinic(country, place, f"Organization/{slug}", f"Location/{slug}", staff, schedules))
-    return found
+    def on(self, day: date) -> bool:
+        """Whether they are hours of this day."""
+        return _WEEK[day.weekday()] in self.days
 
 
-def site_bundle(random: Random, today: date) -> dict[str, Any]:
-    """A transaction that PUTs every organization, location, practitioner, schedule and free slot."""
-    resources: list[dict[str, Any]] = []
-    for country in COUNTRIES:
-        resources.append(_network(country))
-    for clinic in clinics():
-        resources.extend(_clinic(random, clinic, today))
-    return {"resourceType": "Bundle", "type": "transaction", "entry": [_put(resource) for resource in resources]}
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """One who sees patients. `service`: HealthcareService of the usual visits; `minutes`: of such a visit; `also`: what
+    else can be booked."""
+
+    key: str
+    given: str
+    family: str
+    gender: str
+    specialty: tuple[str, str]
+    languages: tuple[str, ...]
+    service: str
+    minutes: int
+    site: str
+    hours: tuple[Hours, ...]
+    also: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """The Practitioner."""
+        return f"Practitioner/demo-{self.key}"
+
+    @property
+    def schedule(self) -> str:
+        """The Schedule."""
+        return f"Schedule/demo-{self.key}"
+
+    @property
+    def display(self) -> str:
+        """The name with its title."""
+        return f"Dr {self.given} {self.family}"
 
 
-def _put(resource: dict[str, Any]) -> dict[str, Any]:
+_WEEKDAYS = _WEEK[:5]
+_FULL = (Hours(_WEEKDAYS, "09:00", "12:30"), Hours(_WEEKDAYS, "14:00", "17:30"))
+_SATURDAY = Hours(("sat",), "09:00", "13:00")
+# One of both is there on Sundays, for who cannot wait.
+_SUNDAY = Hours(("sun",), "09:00", "13:00")
+MAARIF, ANFA = "Location/demo-maarif", "Location/demo-anfa"
+DOCTORS = (
+    Doctor("elamrani", "Salma", "El Amrani", "female", ("394814009", "General practice"), ("ar", "fr"),
+           "demo-consultation", 20, MAARIF, (*_FULL, _SATURDAY, _SUNDAY)),
+    Doctor("ndiaye", "Ousmane", "Ndiaye", "male", ("394814009", "General practice"), ("fr", "wo", "en"),
+           "demo-consultation", 20, MAARIF, (*_FULL, _SATURDAY)),
+    Doctor("benjelloun", "Mehdi", "Benjelloun", "male", ("394579002", "Cardiology"), ("ar", "fr", "en"),
+           "demo-cardiology", 30, MAARIF, (*_FULL, _SATURDAY), ("demo-echo",)),
+    Doctor("tazi", "Imane", "Tazi", "female", ("394537008", "Pediatric specialty"), ("ar", "fr", "es"),
+           "demo-pediatrics", 20, ANFA, (*_FULL, _SATURDAY)),
+    Doctor("fall", "Aminata", "Fall", "female", ("394586005", "Gynecology"), ("fr", "wo"),
+           "demo-gynecology", 30, ANFA, _FULL),
+    Doctor("cherkaoui", "Karim", "Cherkaoui", "male", ("394583002", "Endocrinology"), ("ar", "fr"),
+           "demo-diabetes", 30, MAARIF, (Hours(("mon", "wed", "fri"), "09:00", "13:00"),
+                                         Hours(("tue", "thu"), "14:00", "18:00"), _SATURDAY)),
+)  # fmt: skip
+# Who works there and sees no patients of their own, by the role of the account: given name, family name, gender.
+STAFF = {
+    "owner": ("Latifa", "Berrada", "female"),
+    "manager": ("Hicham", "Alaoui", "male"),
+    "nurse": ("Khady", "Sarr", "female"),
+    "receptionist": ("Nadia", "Bennani", "female"),
+    "billing": ("Youssef", "Naciri", "male"),
+}
+# Rooms that are booked along with a visit: id, name, site.
+ECHO_ROOM = ("demo-room-echo", "Salle d'échographie", MAARIF)
+_ROOMS = (("demo-room-1", "Cabinet 1", MAARIF), ("demo-room-2", "Cabinet 2", MAARIF), ECHO_ROOM,
+          ("demo-room-3", "Cabinet 3", ANFA))  # fmt: skip
+
+
+def put(resource: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a transaction that writes a resource under its id."""
     url = f"{resource['resourceType']}/{resource['id']}"
     return {"resource": resource, "request": {"method": "PUT", "url": url}}
 
 
-def _doctor(country: Country, number: int, i: int) -> str:
-    given = (country.women if i % 2 else country.men)[number % 8]
-    return f"Dr {given} {country.families[(number * 3 + i) % 10]}"
-
-
-def _network(country: Country) -> dict[str, Any]:
-    return {
-        "resourceType": "Organization", "id": f"demo-{country.code.lower()}", "active": True,
-        "type": [_prov()], "name": f"Réseau de santé {country.name}",
-        "address": [{"country": country.code}],
+def site_resources(today: date) -> Iterator[dict[str, Any]]:
+    """Organization, places, people and schedules."""
+    yield {
+        "resourceType": "Organization", "id": "demo-clinic", "active": True, "type": [_prov()], "name": NAME,
+        "telecom": [{"system": "phone", "value": "+212522000000"}],
+        "address": [{"city": "Casablanca", "postalCode": "20250", "country": "MA"}],
     }  # fmt: skip
+    yield _location("demo-maarif", f"{NAME}, Maârif", ("33.5850", "-7.6320"))
+    yield _location("demo-anfa", f"{NAME}, Anfa", ("33.5970", "-7.6600"))
+    for room, name, site in _ROOMS:
+        yield {
+            "resourceType": "Location", "id": room, "status": "active", "name": name, "mode": "instance",
+            "physicalType": {"coding": [{"system": _PHYSICAL, "code": "ro", "display": "Room"}]},
+            "partOf": {"reference": site}, "managingOrganization": {"reference": ORGANIZATION},
+        }  # fmt: skip
+    for doctor in DOCTORS:
+        yield from _doctor(doctor)
+        yield _schedule(doctor.schedule, doctor.reference, doctor.display, doctor.hours, today)
+    for role, (given, family, gender) in STAFF.items():
+        yield {"resourceType": "Practitioner", "id": f"demo-{role}", "active": True, "gender": gender,
+               "name": [{"use": "official", "family": family, "given": [given]}]}  # fmt: skip
+    hours = (Hours(_WEEK[:6], "09:00", "18:00"),)
+    yield _schedule("Schedule/demo-room-echo", f"Location/{ECHO_ROOM[0]}", ECHO_ROOM[1], hours, today)
+
+
+_PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 
 
 def _prov() -> dict[str, Any]:
@@ -75,80 +138,53 @@ def _prov() -> dict[str, Any]:
     return {"coding": [{"system": system, "code": "prov", "display": "Healthcare Provider"}]}
 
 
-def _clinic(random: Random, clinic: Clinic, today: date) -> Iterator[dict[str, Any]]:
-    country, place = clinic.country, clinic.place
-    name = f"Clinique de {place.city}"
-    address = {
-        "line": [f"{random.randint(1, 120)} {random.choice(country.streets)}"], "city": place.city,
-        "state": place.state, "postalCode": place.postal_code, "country": country.code,
+def _location(resource_id: str, name: str, position: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "resourceType": "Location", "id": resource_id, "status": "active", "name": name, "mode": "instance",
+        "physicalType": {"coding": [{"system": _PHYSICAL, "code": "si", "display": "Site"}]},
+        "address": {"line": ["12 Rue des Orangers"], "city": "Casablanca", "postalCode": "20250", "country": "MA"},
+        "position": {"latitude": Decimal(position[0]), "longitude": Decimal(position[1])},
+        "managingOrganization": {"reference": ORGANIZATION},
     }  # fmt: skip
-    yield {
-        "resourceType": "Organization", "id": clinic.organization.partition("/")[2], "active": True, "type": [_prov()],
-        "name": name, "address": [address], "partOf": {"reference": f"Organization/demo-{country.code.lower()}"},
-    }  # fmt: skip
-    yield {
-        "resourceType": "Location", "id": clinic.location.partition("/")[2], "status": "active", "name": name,
-        "mode": "instance", "address": address, "managingOrganization": {"reference": clinic.organization},
-        "position": {"longitude": Decimal(place.longitude), "latitude": Decimal(place.latitude)},
-    }  # fmt: skip
-    for i, (reference, display) in enumerate(clinic.practitioners):
-        yield from _practitioner(clinic, reference, display, SPECIALTIES[(len(place.city) + i) % len(SPECIALTIES)], i)
-        yield from _schedule(clinic, i, today)
 
 
-def _practitioner(
-    clinic: Clinic, reference: str, display: str, specialty: tuple[str, str], i: int
-) -> Iterator[dict[str, Any]]:
-    _, given, family = display.split(" ", 2)
-    resource_id = reference.partition("/")[2]
+def _doctor(doctor: Doctor) -> Iterator[dict[str, Any]]:
+    resource_id = doctor.reference.partition("/")[2]
     yield {
         "resourceType": "Practitioner", "id": resource_id, "active": True,
         "identifier": [{"system": "https://demo.example/practitioner", "value": resource_id.upper()}],
-        "name": [{"use": "official", "family": family, "given": [given], "prefix": ["Dr"]}],
-        "gender": "male" if i else "female",
+        "name": [{"use": "official", "family": doctor.family, "given": [doctor.given], "prefix": ["Dr"]}],
+        "gender": doctor.gender,
+        "communication": [{"coding": [{"system": "urn:ietf:bcp:47", "code": code}]} for code in doctor.languages],
     }  # fmt: skip
+    code, display = doctor.specialty
     yield {
-        "resourceType": "PractitionerRole", "id": resource_id, "active": True, "practitioner": {"reference": reference},
-        "organization": {"reference": clinic.organization}, "location": [{"reference": clinic.location}],
-        "specialty": [{"coding": [{"system": SNOMED, "code": specialty[0], "display": specialty[1]}]}],
+        "resourceType": "PractitionerRole", "id": resource_id, "active": True,
+        "practitioner": {"reference": doctor.reference, "display": doctor.display},
+        "organization": {"reference": ORGANIZATION}, "location": [{"reference": doctor.site}],
+        "specialty": [{"coding": [{"system": SNOMED, "code": code, "display": display}]}],
+        "healthcareService": [{"reference": f"HealthcareService/{each}"} for each in (doctor.service, *doctor.also)],
     }  # fmt: skip
 
 
-def _schedule(clinic: Clinic, i: int, today: date) -> Iterator[dict[str, Any]]:
-    reference = clinic.schedules[i]
-    resource_id = reference.partition("/")[2]
-    end = today + timedelta(days=365)
-    yield {
-        "resourceType": "Schedule", "id": resource_id, "active": True,
-        "actor": [{"reference": clinic.practitioners[i][0], "display": clinic.practitioners[i][1]}],
-        "planningHorizon": {"start": today.isoformat(), "end": end.isoformat()},
-    }  # fmt: skip
-    for day in workdays(today, _FREE_DAYS):
-        for at in _FREE_TIMES:
-            start = datetime.combine(day, at, UTC)
-            yield slot(reference, start, "free", f"{resource_id}-{start:%Y%m%d%H%M}")
-
-
-def workdays(after: date, count: int) -> list[date]:
-    """The next `count` days from Monday to Friday after a day."""
-    days: list[date] = []
-    day = after
-    while len(days) < count:
-        day += timedelta(days=1)
-        if day.weekday() < 5:
-            days.append(day)
-    return days
-
-
-def slot(schedule: str, start: datetime, status: str, resource_id: str | None = None) -> dict[str, Any]:
-    """A Slot of half an hour."""
-    named = {"id": resource_id} if resource_id else {}
+def _schedule(reference: str, actor: str, display: str, hours: tuple[Hours, ...], today: date) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [
+        {"url": "timezone", "valueCode": ZONE},
+        {"url": "holidays", "valueCode": "MA"},
+        *({"url": "available", "extension": [
+            *({"url": "day", "valueCode": day} for day in each.days),
+            {"url": "start", "valueTime": f"{each.start}:00"}, {"url": "end", "valueTime": f"{each.end}:00"},
+        ]} for each in hours),
+    ]  # fmt: skip
     return {
-        "resourceType": "Slot", **named, "schedule": {"reference": schedule}, "status": status,
-        "start": instant(start), "end": instant(start + HALF_HOUR),
+        "resourceType": "Schedule", "id": reference.partition("/")[2], "active": True,
+        "extension": [{"url": PARAMETERS, "extension": parts}],
+        "actor": [{"reference": actor, "display": display}],
+        "planningHorizon": {"start": (today - timedelta(days=30)).isoformat(),
+                            "end": (today + timedelta(days=365)).isoformat()},
     }  # fmt: skip
 
 
 def instant(moment: datetime) -> str:
-    """A moment in UTC as FHIR text with seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A moment as FHIR text in UTC with seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

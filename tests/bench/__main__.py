@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import bare, disk, measure, paging, report, scoped, server
+from tests.bench import bare, disk, measure, paging, report, scheduling, scoped, server
 from tests.bench.checking import WrongReply
 from tests.bench.data import Site
 from tests.bench.exchange import Connection, Target
@@ -32,7 +32,7 @@ def _size(text: str) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = ", ".join([*(workload.name for workload in WORKLOADS), scoped.NAME, _PAGES, "ceiling"])
+    names = ", ".join([*(workload.name for workload in WORKLOADS), scoped.NAME, scheduling.NAME, _PAGES, "ceiling"])
     parser = argparse.ArgumentParser(prog="dev.py bench", description=(__doc__ or "").split("\n\n")[0])
     sizes = "resources: 10k, 300k, 1m (default 10k)"
     parser.add_argument("--size", nargs="+", type=_size, default=[10_000], metavar="N", help=sizes)
@@ -97,6 +97,7 @@ def _run(arguments: argparse.Namespace, size: int) -> Report:
         made.cells += [loaded] if loaded else []
         _scoped(made, machine, site, serving, arguments.only)
         _cells(made, machine, site, arguments.only)
+        _scheduling(made, machine, site, arguments.only)
     for text in scoped.summary(made.cells):
         print(text)
     for text in report.summary(made):
@@ -109,6 +110,14 @@ def _scoped(made: Report, machine: Machine, site: Site, serving: server.Server, 
     if serving.new_token is None or (only is not None and scoped.NAME not in only):
         return
     for cell in scoped.cells(machine, site, serving.new_token):
+        made.cells.append(cell)
+        print(report.line(cell, made.ceiling), flush=True)
+
+
+def _scheduling(made: Report, machine: Machine, site: Site, only: list[str] | None) -> None:
+    if only is not None and scheduling.NAME not in only:
+        return
+    for cell in scheduling.cells(machine, site):
         made.cells.append(cell)
         print(report.line(cell, made.ceiling), flush=True)
 
