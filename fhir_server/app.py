@@ -14,13 +14,18 @@ from fhir_server.authorization_server import (
     recovery,
     signin,
 )
+from fhir_server.endpoints import calendars, events, messages, tickets
 from fhir_server.rest.wsgi import StartResponse, fhir
 from fhir_server.settings import settings
 from fhir_server.site import site
 
 # This module is what the web server starts from; nothing else imports it but tests.
 observability.configure(settings.log_level)
-for room in (endpoints, signin, recovery, account, credentials, authorization, launch_pages):
+ROOMS = (
+    *(endpoints, signin, recovery, account, credentials, authorization, launch_pages),
+    *(calendars, events, messages, tickets),
+)
+for room in ROOMS:
     site.register_blueprint(room.bp)
 
 _BESIDE_FHIR = re.compile(r"/t/[^/]+/(oauth|\.well-known|fhir/\.well-known|calendars|events|messages|tickets)(/|\Z)")

@@ -1,4 +1,5 @@
-"""One log line and two metrics per request. Neither holds patient data: no path below the type, no parameter values."""
+"""One log line and two metrics per request, and a metric of messages to people. None holds patient data: no path below
+the type, no parameter values, no address."""
 
 import logging
 import os
@@ -18,6 +19,7 @@ _SECONDS = Histogram(
     ["method"],
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
+_MESSAGES = Counter("fhir_messages_total", "Messages to people, each time one got another state.", ["channel", "state"])
 _counters: dict[tuple[str, int], Any] = {}
 _histograms: dict[str, Any] = {}
 _log = structlog.get_logger("fhir_server.request")
@@ -101,3 +103,8 @@ def observe(tenant: str, request_id: str, method: str, status: int, seconds: flo
                 "level": "info",
             }
         )
+
+
+def count_message(channel: str, state: str) -> None:
+    """Count a message that got another state: sent, delivered, failed, dead, stopped, or queued to be tried again."""
+    _MESSAGES.labels(channel, state).inc()

@@ -2,6 +2,7 @@
 
 import hmac
 import os
+import re
 
 import redis
 from flask import Flask, Response, jsonify, request
@@ -10,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from werkzeug.exceptions import HTTPException
 
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, Issue, outcome
 from fhir_server.rest import dispatch
 from fhir_server.security.proxies import origin
 from fhir_server.settings import settings
@@ -28,6 +29,11 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+}
+_BESIDE_FHIR = re.compile(r"/t/[^/]+/(calendars|events|messages|tickets)(/|\Z)")
+_SAID = {
+    404: ("not-found", "There is nothing at this address."),
+    405: ("not-supported", "This address does not take this method. Allow says which ones it takes."),
 }
 
 
@@ -62,9 +68,13 @@ def refused(error: FhirError) -> ResponseReturnValue:
 
 @site.errorhandler(HTTPException)
 def failed(error: HTTPException) -> ResponseReturnValue:
-    """Any other error: its name and nothing of the request."""
+    """Any other error: its name and nothing of the request. Beside FHIR, in the form that errors have there."""
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return jsonify(error=error.name), error.code or 500, headers
+    status = error.code or 500
+    if not _BESIDE_FHIR.match(request.path):
+        return jsonify(error=error.name), status, headers
+    code, text = _SAID.get(status, ("processing", f"{error.name}."))
+    return jsonify(outcome([Issue("error", code, text)])), status, headers
 
 
 @site.get("/health/live")

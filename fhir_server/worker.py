@@ -14,13 +14,17 @@ from celery.signals import setup_logging, worker_ready, worker_shutdown
 from fhir_server import observability
 from fhir_server.core.context import Context
 from fhir_server.events import follow, wake
+from fhir_server.features.notifications import delays, delivery, occasions, reminders
+from fhir_server.features.queue import follow as queue_follow
+from fhir_server.features.queue import tend as queue_tend
+from fhir_server.features.scheduling import hold, questionnaires, reconcile, waitlist
 from fhir_server.interactions.acting import server_context
 from fhir_server.interactions.reindex import run_backfill
 from fhir_server.interactions.worlds import refresh, world
 from fhir_server.rest.dispatch import session
 from fhir_server.security import audit_seal, mailing
 from fhir_server.settings import settings
-from fhir_server.storage import accounts, idempotency, oauth_grants, tenants
+from fhir_server.storage import accounts, event_tickets, idempotency, oauth_grants, tenants, ticket_links
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.reindex import Job, jobs
 from fhir_server.storage.session import Session
@@ -31,9 +35,22 @@ _SWEEP_SECONDS = 5.0
 _SEALS_AT_ONCE = 20
 _OPEN = ("waiting", "running")
 # Who is told of changes. A follower's place in the feed is kept under its name; a new name begins at the feed's end.
-FOLLOWERS: dict[str, follow.Follower] = {}
+FOLLOWERS: dict[str, follow.Follower] = {
+    "reconcile": reconcile.follow,
+    "waitlist": waitlist.follow,
+    "questionnaires": questionnaires.follow,
+    "queue": queue_follow.follow,
+    "notifications": occasions.follow,
+}
 # What features look after every few seconds and after changes.
-TENDERS: tuple[Callable[[Context], None], ...] = ()
+TENDERS: tuple[Callable[[Context], None], ...] = (
+    hold.tend,
+    waitlist.tend,
+    queue_tend.tend,
+    reminders.tend,
+    delays.tend,
+    delivery.tend,
+)
 _busy: set[str] = set()
 _guard = threading.Lock()
 _log = logging.getLogger(__name__)
@@ -93,7 +110,7 @@ def _tended(db: Session, state: TenantState) -> bool:
         if not audit_seal.seal(db, tenant_id):
             break
     mailing.send_due(db, tenant_id)
-    expired = [idempotency.sweep(tenant_id)]
+    expired = [event_tickets.sweep(tenant_id), idempotency.sweep(tenant_id), *ticket_links.sweep(tenant_id)]
     db.run([*oauth_grants.sweep(tenant_id), *accounts.sweep(tenant_id), *expired], final=True)
     return any(job.status in _OPEN for job in jobs(db, tenant_id))
 

@@ -13,6 +13,7 @@ from fhir_server.core.errors import FhirError, Invalid
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.references import ID
 from fhir_server.core.resource_json import decode
+from fhir_server.interactions import life_cycle
 from fhir_server.interactions.conditional import conditional_delete, existing_version
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, PATCH, UPDATE, stage, stage_deletion
@@ -117,9 +118,10 @@ def _write(ctx: Context, entries: Sequence[Entry], deleted: dict[str, Entry]) ->
     for plan in plans:
         new = _within(plan.entry, lambda p=plan: _stage(ctx, p, heads))  # type: ignore[misc]
         if new is not None:
+            _within(plan.entry, lambda n=new: life_cycle.check(ctx, [n]))  # type: ignore[misc]
             news.append(new)
     if news:
-        store(ctx, news)
+        store(ctx, news, checked=True)
     return plans
 
 

@@ -28,6 +28,7 @@ def noted(log: Log) -> Log:
     db = log.enter()
     event = audit.note(db, log.tenant_id, "login-failed", outcome=4, agent="user:u-1", detail={"email": "x@canary.org"})
     db.run([event], final=True)
+    log.settled()
     assert call("audit", "verify", "--tenant", log.slug)["events"] == 2
     return log
 

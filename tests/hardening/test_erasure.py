@@ -340,3 +340,24 @@ def test_a_tenants_keys_are_destroyed_by_command(new_tenant: NewTenant) -> None:
         db.execute(f"SET app.tenant = '{tenant.id}'")
         db.execute("UPDATE data_key SET destroyed_at = NULL, wrapped = '\\x00' WHERE tenant_id = %s", [tenant.id])
     assert call("erase", "replay", "--tenant", tenant.slug)["keys"] == 1
+
+
+def test_what_features_know_of_the_person_goes_too(place: tuple[Client, TestTenant]) -> None:
+    client, tenant = place
+    parameters = [{"name": "channel", "valueCode": "sms"}, {"name": "wanted", "valueBoolean": False}]
+    wish = {"resourceType": "Parameters", "parameter": parameters}
+    for patient in "pq":
+        assert client.post(f"Patient/{patient}/$set-message-preferences", wish).status == 200
+    booked = {
+        "resourceType": "Appointment", "status": "booked", "start": "1990-03-01T09:00:00Z", "end": "1990-03-01T09:30:00Z",
+        "participant": [{"actor": {"reference": name}, "status": "accepted"} for name in ("Patient/p", "Practitioner/d")],
+    }  # fmt: skip
+    assert client.put("Practitioner/d", {"resourceType": "Practitioner", "id": "d"}).status == 201
+    calendar = {"resourceType": "Schedule", "active": True, "actor": [{"reference": "Practitioner/d"}]}
+    assert client.post("Schedule", calendar).status == 201
+    assert client.post("Appointment", booked).status == 201
+    erase(tenant)
+    with psycopg.connect(settings.app_conninfo()) as db:
+        db.execute(f"SET LOCAL app.tenant = '{tenant.id}'")
+        assert db.execute("SELECT count(*) FROM message_preference").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM slot_claim").fetchone() == (0,)

@@ -13,12 +13,15 @@ FILES = sorted((ROOT / "fhir_server").rglob("*.py"))
 # Module: the only files that may import it.
 RESERVED = {
     "pickle": (), "marshal": (), "shelve": (), "yaml": (), "requests": (), "httpx": (), "aiohttp": (), "urllib3": (),
-    "xml.etree": (), "xml.dom": (), "xml.sax": (), "lxml": (), "telnetlib": (), "ftplib": (), "http.client": ("security/outbound.py",),
+    "xml.etree": (), "xml.dom": (), "xml.sax": (), "lxml": (), "telnetlib": (), "ftplib": (), "http.client": ("security/outbound.py", "simulation/"),
     "ssl": ("security/outbound.py", "security/mailing.py"),
     # Asks its own server whether it is up.
     "urllib.request": ("supervisor/run.py",),
-    # When to sweep, demo data, samples of the check: never what nobody may guess.
-    "random": ("storage/throttles.py", "security/oauth/tokens.py", "interactions/reindex.py", "demo/"),
+    # When to sweep, demo data, samples of the check, a play: never what nobody may guess.
+    "random": (
+        *("storage/throttles.py", "security/oauth/tokens.py", "interactions/reindex.py"),
+        *("demo/", "simulation/"),
+    ),
 }  # fmt: skip
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "system", "popen"}
 _COMPILERS = ("fhirpath/", "search/", "conformance/", "validation/")

@@ -36,6 +36,7 @@ class Seen:
     """What the statements of a request did. `removed`: rows that were read and then thrown away, by node."""
 
     removed: int = 0
+    worst: tuple[int, str] = (0, "")
     faults: list[str] = field(default_factory=list)
     statements: int = 0
 
@@ -61,7 +62,9 @@ class Explaining(Session):
 def _judge(node: dict[str, Any], seen: Seen, sql: str) -> None:
     loops = int(node["Actual Loops"])
     for kind in ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter"):
-        seen.removed += round(node.get(kind, 0) * loops)
+        vain = round(node.get(kind, 0) * loops)
+        seen.removed += vain
+        seen.worst = max(seen.worst, (vain, f"{kind} of {node['Node Type']}, {loops} loops: {sql}"))
     table, condition = node.get("Relation Name"), node.get("Index Cond", "")
     if node["Node Type"] == "Seq Scan" and table in _TABLES:
         seen.faults.append(f"Seq Scan on {table}: {sql[:300]}")
@@ -187,7 +190,7 @@ def test_statements_are_index_walks(name: str, crowd: TestTenant, explaining: Ca
             seen = explaining(client, path)
             found += [f"{path}: {each}" for each in seen.faults]
             if seen.removed > limit:
-                found.append(f"{path}: {seen.removed} rows read in vain")
+                found.append(f"{path}: {seen.removed} rows read in vain, most of them: {seen.worst}")
     assert found == []
 
 

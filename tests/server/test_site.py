@@ -72,6 +72,22 @@ def test_requests_are_counted_without_their_paths(web: Client, tenant: TestTenan
     assert "Patient" not in text
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("POST", "tickets/secret", 405), ("GET", "tickets/secret/cancel", 405), ("GET", "tickets", 404),
+    ("DELETE", "calendars/secret.ics", 405), ("GET", "calendars/x", 404), ("GET", "messages/twilio/status", 405),
+    ("POST", "messages/other", 404), ("GET", "events/x/y/z", 404),
+])  # fmt: skip
+def test_what_is_not_there_beside_fhir_is_said_as_fhir_says_it(
+    web: Client, tenant: TestTenant, method: str, path: str, status: int
+) -> None:
+    answer = web.open(f"/t/{tenant.slug}/{path}", method=method)
+    assert answer.status_code == status
+    body = answer.json
+    assert body is not None and body["resourceType"] == "OperationOutcome"
+    assert body["issue"][0]["details"]["text"].endswith(".") and "secret" not in answer.text
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
 def test_metrics_are_for_this_machine_when_there_is_no_token(web: Client) -> None:
     assert _metrics(web).status_code == 200
     assert web.get("/metrics", environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 401

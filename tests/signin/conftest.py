@@ -183,7 +183,8 @@ class Clinic:
         """Send what waits and give the texts that went to an address, oldest first."""
         mailing.send_due(self.enter(), self.tenant.id)
         found = []
-        for path in sorted((Path(settings.data_dir) / "mail").glob("*.eml"), key=lambda path: int(path.stem)):
+        letters = [path for path in (Path(settings.data_dir) / "mail").glob("*.eml") if path.stem.isdigit()]
+        for path in sorted(letters, key=lambda path: int(path.stem)):
             message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             if message["To"] == to:
                 found.append(message.get_content())
