@@ -39,7 +39,7 @@ def test_a_process_killed_at_the_provider_s_door_sends_nothing_twice(
     if lost:
         monkeypatch.setattr(sandbox, "play", lambda ctx: None)
     clinic.enqueue(clinic.draft("o1"))
-    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), "SALAM_PUBLIC_URL": ""}
     script = _DIE.format(when=when, slug=clinic.tenant.slug)
     ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, timeout=60)
     assert ended.returncode == -9, ended.stderr[-2000:]
@@ -90,7 +90,7 @@ def test_workers_that_are_killed_again_and_again_send_each_message_once(clinic: 
     count = 150
     for number in range(count):
         clinic.enqueue(clinic.draft(f"o{number}"))
-    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT), "SALAM_PUBLIC_URL": ""}
     script = [sys.executable, "-c", _STORM.format(slug=clinic.tenant.slug)]
     kills, ends = 0, time.monotonic() + 180
     workers = [subprocess.Popen(script, env=environment) for _ in range(2)]
