@@ -14,12 +14,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
 from hypothesis import settings as hypothesis
 
+from fhir_server.core import clock
 from fhir_server.settings import ROOT, settings
 from fhir_server.supervisor import instance, layout, postgres, programs, valkey
 from fhir_server.supervisor.process import Child, die_with_parent
@@ -113,6 +115,13 @@ def new_tenant() -> Callable[[], TestTenant]:
         return TestTenant(row["id"], slug)
 
     return make
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_clock_is_right_again() -> Iterator[None]:
+    """What a module did to the clock of this process is not the next one's business."""
+    yield
+    clock.move(timedelta())
 
 
 @pytest.fixture(scope="module")
