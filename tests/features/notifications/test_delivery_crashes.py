@@ -85,6 +85,7 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("SALAM_STORMS" not in os.environ, reason="a storm that wants the machine to itself: SALAM_STORMS=1")
 def test_workers_that_are_killed_again_and_again_send_each_message_once(clinic: Clinic) -> None:
     clinic.settings = {"monthly_budget": "100", "costs": {"sms": "0.05"}}
     count = 150
