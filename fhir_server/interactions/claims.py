@@ -26,6 +26,7 @@ TYPES = ("PractitionerRole", "Schedule", "Slot", "Appointment")
 CLAIMING = frozenset({"pending", "booked", "arrived", "checked-in"})
 # What was done keeps the time that it took, and history that is stored later takes none.
 KEEPING = frozenset({"fulfilled"})
+_STANDING = CLAIMING | KEEPING
 _BUSY = frozenset({"busy", "busy-unavailable", "busy-tentative"})
 _OPEN = ",".join(sorted(CLAIMING))
 _MOST_SEATS = 1000
@@ -59,16 +60,17 @@ def statements(ctx: Context, news: Sequence[NewVersion]) -> list[Statement]:
         if names[new.type_id] in by_type:
             by_type[names[new.type_id]].append(new)
     found = [_schedule(ctx, new.rid, new.body) for new in by_type["Schedule"]]
-    appointments = [decode(new.body) for new in by_type["Appointment"] if new.body]
-    for each in appointments:
+    visits = [(new, decode(new.body) if new.body else {}) for new in by_type["Appointment"]]
+    for _, each in visits:
         _check_times(each)
-    visited = {key for each in appointments for key in _slot_keys(ctx, each)}
-    given_up = [new.rid for new in by_type["Appointment"] if not _claims(new)]
+    visited = {key for _, each in visits for key in _slot_keys(ctx, each)}
+    standing = [(new, each, _visit(ctx, each)) for new, each in visits if each.get("status") in _STANDING]
+    given_up = [new.rid for new, each in visits if each.get("status") not in _STANDING]
     if given_up:
         found.append(claims.release(ctx.tenant.id, given_up))
     moving: list[Statement] = []
-    for new in sorted(by_type["Appointment"], key=lambda new: (_order(ctx, new), new.ts)):
-        claim = _appointment(ctx, new) if _claims(new) else None
+    for new, each, visit in sorted(standing, key=_in_one_order):
+        claim = _appointment(ctx, new, each, visit)
         if claim is not None:
             moving.append(claim)
             # What is given up here can be taken here: a visit may move onto its own time.
@@ -170,20 +172,17 @@ def _claim_slot(
     ]
 
 
-def _claims(new: NewVersion) -> bool:
-    return bool(new.body) and decode(new.body)["status"] in CLAIMING | KEEPING
+def _in_one_order(standing: tuple[NewVersion, Mapping[str, Any], _Visit | None]) -> tuple[int, int]:
+    """By which those who want several people's time wait for one another in no circle."""
+    new, _, visit = standing
+    return min(visit.actors, default=0) if visit else 0, new.ts
 
 
-def _order(ctx: Context, new: NewVersion) -> int:
-    visit = _visit(ctx, decode(new.body)) if _claims(new) else None
-    return min(visit.actors, default=0) if visit else 0
-
-
-def _appointment(ctx: Context, new: NewVersion) -> Statement | None:
+def _appointment(
+    ctx: Context, new: NewVersion, appointment: Mapping[str, Any], visit: _Visit | None
+) -> Statement | None:
     """The statement that claims an Appointment's time anew; None when nothing about it changed."""
-    appointment = decode(new.body)
     before = decode(new.old.body) if new.old is not None and not new.old.deleted else None
-    visit = _visit(ctx, appointment)
     was = _visit(ctx, before) if before is not None and before["status"] in CLAIMING else None
     if appointment["status"] in KEEPING or visit == was:
         return None

@@ -1,16 +1,24 @@
-"""Connections for tests in which many ask at once."""
+"""The practice in which tests book, its patients, and connections for those in which many ask at once."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.client import Client
+from tests.features.scheduling.clinic_day import Practice
 from tests.reliability.wire import Heard, Http
 
 if TYPE_CHECKING:
     from tests.conftest import TestTenant
 
 Ask = Callable[..., Heard]
+
+
+@pytest.fixture(scope="module")
+def practice(client: Client) -> Practice:
+    """A practice of the module's own."""
+    return Practice(client)
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 PATIENT_SCOPE = "patient/*.rs patient/Appointment.cru"
 
 
-@pytest.fixture(scope="module")
-def practice(client: Client) -> Practice:
-    return Practice(client)
-
-
 @pytest.fixture
 def someone(tenant: "TestTenant", practice: Practice) -> Callable[[], tuple[Client, str]]:
     """Makes patients with a client of their own."""

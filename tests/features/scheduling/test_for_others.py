@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from fhir_server.core.context import Principal, User
 from fhir_server.core.messages import FhirRequest
 from fhir_server.core.resource_json import decode, encode
@@ -18,11 +16,6 @@ if TYPE_CHECKING:
 
 PATIENT = "patient/*.rs patient/Appointment.cru"
 STAFF = "user/*.rs user/Appointment.cru user/Patient.cru"
-
-
-@pytest.fixture(scope="module")
-def practice(client: Client) -> Practice:
-    return Practice(client)
 
 
 def ask(client: Client, user: User, scope: str, path: str, sent: dict[str, Any], patient: str | None = None) -> Any:
