@@ -16,7 +16,7 @@ import redis
 from fhir_server.settings import settings
 
 _CHANNEL = "salam:changed"
-_TIMEOUT_S, _PAUSE_S, _APART_S = 1.0, 1.0, 0.05
+_TIMEOUT_S, _PAUSE_S, _APART_S = 1.0, 1.0, 0.25
 _MOST_MISSED = 1000
 _log = logging.getLogger(__name__)
 
