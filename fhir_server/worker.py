@@ -5,6 +5,7 @@ message costs seconds: the sweep finds the work again.
 """
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable
 
@@ -41,6 +42,14 @@ FOLLOWERS: dict[str, follow.Follower] = {
     "questionnaires": questionnaires.follow,
     "queue": queue_follow.follow,
     "notifications": occasions.follow,
+}
+# What each of them looks at; changes of other types are passed over.
+FOLLOWED: dict[str, tuple[str, ...]] = {
+    "reconcile": ("Appointment",),
+    "waitlist": waitlist.WATCHED,
+    "questionnaires": ("QuestionnaireResponse", "Appointment"),
+    "queue": ("Appointment",),
+    "notifications": ("Appointment", "Task"),
 }
 # What features look after every few seconds and after changes.
 TENDERS: tuple[Callable[[Context], None], ...] = (
@@ -88,18 +97,31 @@ def sweep() -> None:
     """For every active tenant: tell its followers what changed, seal the audit log, send mail that is due, delete what
     expired, and send a wake-up when it has search parameters to index."""
     db = session()
-    for state in tenants.all_tenants(db):
-        if state.status == "active":
+    active = [state for state in tenants.all_tenants(db) if state.status == "active"]
+    # In another order each time, so that a worker which is restarted again and again comes to everybody; and what
+    # people wait for comes before what only has to be done some time.
+    secrets.SystemRandom().shuffle(active)
+    for work in (_attend, _tend):
+        for state in active:
             try:
-                attend(state.tenant.slug)
-                if _tended(db, state):
-                    backfill.delay(state.tenant.slug)
-            except DefinitionsChanged:
-                backfill.delay(state.tenant.slug)
+                work(db, state)
             except Exception:
                 # One tenant's trouble is not the others'.
                 _log.exception("a tenant could not be tended")
                 db.rollback()
+
+
+def _attend(db: Session, state: TenantState) -> None:
+    attend(state.tenant.slug)
+
+
+def _tend(db: Session, state: TenantState) -> None:
+    try:
+        wanted = _tended(db, state)
+    except DefinitionsChanged:
+        wanted = True
+    if wanted:
+        backfill.delay(state.tenant.slug)
 
 
 def _tended(db: Session, state: TenantState) -> bool:
@@ -121,7 +143,7 @@ def attend(slug: str) -> None:
     place = world(db, slug)
     for _ in range(3):
         try:
-            while follow.run(server_context(db, place), FOLLOWERS):
+            while follow.run(server_context(db, place), FOLLOWERS, types=FOLLOWED):
                 pass
             break
         except DefinitionsChanged:

@@ -7,8 +7,9 @@ fails on alone is set aside in `feed_parked`, tried again more and more rarely f
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
 from fhir_server.core import clock
 from fhir_server.core.context import Context
@@ -21,6 +22,7 @@ from fhir_server.storage.errors import ConnectionLost, DefinitionsChanged, Seria
 Follower = Callable[[Context, Sequence[Change]], None]
 
 BATCH = 200
+_SKIPPED = 5_000
 _log = logging.getLogger(__name__)
 _COLLISIONS = (SerializationFailure, UniqueViolation)
 _ATTEMPTS = 5
@@ -29,13 +31,24 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _FIRST_REST, _LONGEST_REST, _MOST_RESTS = timedelta(minutes=1), timedelta(hours=12), 15
 
 
-def run(ctx: Context, followers: Mapping[str, Follower], *, batches: int = 20) -> bool:
+def run(
+    ctx: Context,
+    followers: Mapping[str, Follower],
+    *,
+    types: Mapping[str, Collection[str]] = MappingProxyType({}),
+    batches: int = 20,
+) -> bool:
     """Give each follower, by its lasting name, the changes since its last call; whether there is more to give.
 
-    `ctx`: the server's own, entered. A follower that another process is calling, or that pauses, is left out. A new
-    name begins at the end of the feed. Raises `ConnectionLost` and `DefinitionsChanged`, with nothing half done.
+    `types`: of which types a follower wants to be told; runs of others are passed over without waking it. `ctx`: the
+    server's own, entered. A follower that another process is calling, or that pauses, is left out. A new name begins at
+    the end of the feed. Raises `ConnectionLost` and `DefinitionsChanged`, with nothing half done.
     """
     reading, resting = feed_positions.due(ctx.db, ctx.tenant.id, list(followers), clock.now())
+    wanted = {name: [ctx.registry.type_ids[each] for each in types[name]] for name in reading if name in types}
+    if wanted:
+        feed_positions.skip(ctx.db, ctx.tenant.id, wanted, _SKIPPED)
+        reading, _ = feed_positions.due(ctx.db, ctx.tenant.id, reading, clock.now())
     more = False
     for name in reading:
         more = _catch_up(ctx, name, followers[name], batches) or more

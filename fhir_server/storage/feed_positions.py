@@ -1,8 +1,10 @@
 """Statements on the readers of the change feed: how far each has come, and what it set aside (0006_events.sql)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from fhir_server.core.keys import key64
 from fhir_server.storage import changes, clock, wire
@@ -29,6 +31,18 @@ _POSITION = f"SELECT xid, seq, failures, alone_xid, alone_seq FROM feed_position
 _SAVE = (
     "UPDATE feed_position SET xid = $3::xid8, seq = $4, failures = 0, retry_at = NULL, changed_at = now()"
     f" {_ARGUMENTS}"
+)
+# Up to the first change of a type that the reader wants. A reader that failed lately goes on change by change. Who
+# moved the reader meanwhile wins.
+_SKIP = (
+    "UPDATE feed_position p SET xid = s.xid, seq = s.seq, changed_at = now() FROM ("
+    " SELECT p.reader, p.xid AS old_xid, p.seq AS old_seq, n.xid, n.seq"
+    " FROM jsonb_each($2::jsonb) AS w(reader, types) JOIN feed_position p ON p.tenant_id = $1 AND p.reader = w.reader"
+    " CROSS JOIN LATERAL (SELECT f.xid, f.seq FROM (SELECT c.xid, c.seq,"
+    "  bool_or(w.types @> to_jsonb(c.type_id)) OVER (ORDER BY c.xid, c.seq) AS wanted"
+    f"  FROM (SELECT c.xid, c.seq, c.type_id FROM change c WHERE {_SETTLED} ORDER BY c.xid, c.seq LIMIT $3) c) f"
+    "  WHERE NOT f.wanted ORDER BY f.xid DESC, f.seq DESC LIMIT 1) n WHERE p.failures = 0) s"
+    " WHERE p.tenant_id = $1 AND p.reader = s.reader AND p.xid = s.old_xid AND p.seq = s.old_seq"
 )
 _FAILED = (
     "UPDATE feed_position SET failures = failures + 1, retry_at = $3, alone_xid = $4::xid8, alone_seq = $5,"
@@ -85,6 +99,13 @@ def due(db: Session, tenant_id: int, readers: Sequence[str], now: datetime) -> t
             db.run([(_START, (tenant_id, reader, str(xid), seq))], final=True)
     ready = [reader for reader in readers if reader in known]
     return [each for each in ready if known[each][1] == b"t"], [each for each in ready if known[each][2] == b"t"]
+
+
+def skip(db: Session, tenant_id: int, wanted: Mapping[str, Sequence[int]], limit: int) -> None:
+    """Move readers past the next changes, at most `limit`, that they do not want to be told of. `wanted`: type ids by
+    reader."""
+    types = msgspec.json.encode(wanted).decode()
+    db.run([(_SKIP, (tenant_id, types, limit))], final=True)
 
 
 def take(db: Session, tenant_id: int, reader: str) -> Taken | None:

@@ -13,7 +13,7 @@ from fhir_server.storage import changes
 from fhir_server.storage.session import Session
 from tests.conftest import TestTenant
 
-_INSERT = "INSERT INTO change (tenant_id, seq, rid, type_id, version, method) VALUES ($1, $2, $3, 1, $4, 'C')"
+_INSERT = "INSERT INTO change (tenant_id, seq, rid, type_id, version, method) VALUES ($1, $2, $3, $5, $4, 'C')"
 
 
 def entered(tenant: TestTenant, db: Session | None = None) -> Session:
@@ -35,9 +35,11 @@ def server(tenant: TestTenant, db: Session | None = None) -> Context:
     return Context(place.tenant, me, place.registry, entered(tenant, db), settings.fhir_base(tenant.slug), b"k")
 
 
-def write(db: Session, tenant: TestTenant, seq: int, *, rid: int = 1, version: int = 1, commit: bool = True) -> None:
+def write(
+    db: Session, tenant: TestTenant, seq: int, *, rid: int = 1, version: int = 1, type_id: int = 1, commit: bool = True
+) -> None:
     """A bare change row."""
-    db.run([(_INSERT, (tenant.id, seq, rid, version))], final=commit)
+    db.run([(_INSERT, (tenant.id, seq, rid, version, type_id))], final=commit)
 
 
 def eventually(ask: Callable[[], Any], seconds: float = 20) -> Any:

@@ -211,3 +211,43 @@ def test_a_reader_that_does_nothing_holds_nobody_up(place: TestTenant) -> None:
         _write(place, 2)
 
     follow.run(server(place, apart(place)), {"r": slow})
+
+
+def _write_types(tenant: TestTenant, *names: str) -> list[int]:
+    """Changes of these types, one after the other; their numbers."""
+    type_ids, db, seqs = server(tenant).registry.type_ids, apart(tenant), []
+    for number, name in enumerate(names, 1):
+        seqs.append(10_000 + number)
+        write(db, tenant, seqs[-1], rid=seqs[-1], type_id=type_ids[name])
+    db.close()
+    settle(tenant)
+    return seqs
+
+
+def test_what_a_follower_does_not_want_is_passed_over_without_a_call(place: TestTenant) -> None:
+    _begun(place)
+    reader = Reader()
+    _write_types(place, *["Patient"] * 450)
+    assert not follow.run(server(place), {"r": reader}, types={"r": ["Task"]})
+    assert reader.calls == [] and _state(place).waiting_since is None
+
+
+def test_passing_over_stops_before_the_first_wanted_change(place: TestTenant) -> None:
+    _begun(place, "r", "all")
+    reader, every = Reader(), Reader()
+    seqs = _write_types(place, *["Patient"] * 300, "Task", *["Patient"] * 3)
+    follow.run(server(place), {"r": reader, "all": every}, types={"r": ["Task", "Slot"]})
+    assert reader.calls == [seqs[300:]]
+    assert every.seen == seqs
+
+
+def test_a_follower_that_failed_passes_nothing_over(place: TestTenant) -> None:
+    _begun(place)
+    seqs = _write_types(place, "Patient", "Task", "Patient")
+    reader = Reader(poison=[seqs[1]])
+    follow.run(server(place), {"r": reader}, types={"r": ["Task"]})
+    assert _state(place).failures == 1 and reader.calls == [seqs[1:]]
+    _minutes(5)
+    reader.poison = set()
+    follow.run(server(place), {"r": reader}, types={"r": ["Task"]})
+    assert reader.calls[-1][0] == seqs[1] and _state(place).failures == 0

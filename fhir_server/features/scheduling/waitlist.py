@@ -23,7 +23,7 @@ from fhir_server.operations.call import OperationCall
 
 _MOST = 5
 _SERVERS = ("id", "meta", "contained", "slot", "start", "end", "created", "cancelationReason")
-_WATCHED = ("Appointment", "Slot", "Schedule", "HealthcareService", "PractitionerRole", "Location")
+WATCHED = ("Appointment", "Slot", "Schedule", "HealthcareService", "PractitionerRole", "Location")
 _PLACE = ("start", "end", "slot", "participant")
 _TIME = ("start", "end", "schedule")
 _FREE = ("free", "entered-in-error")
@@ -215,7 +215,7 @@ _due = _Due()
 
 def follow(ctx: Context, changes: Sequence[Change]) -> None:
     """End the waiting of those whose offer is booked, by whichever way, and see whether time has become free."""
-    type_ids = {ctx.registry.type_ids[name] for name in _WATCHED}
+    type_ids = {ctx.registry.type_ids[name] for name in WATCHED}
     found = contents(ctx, [each for each in changes if each.type_id in type_ids]).values()
     for content in found:
         if content.type == "Appointment" and (content.after or {}).get("status") == "booked":
