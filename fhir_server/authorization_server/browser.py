@@ -15,7 +15,7 @@ from fhir_server.authorization_server import rendering
 from fhir_server.core.context import Tenant, User
 from fhir_server.core.errors import FhirError, Invalid, NotFound, Throttled
 from fhir_server.rest import dispatch
-from fhir_server.security import proxies, web_sessions
+from fhir_server.security import guests, own_pages, proxies, web_sessions
 from fhir_server.storage import tenants
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.session import Session
@@ -104,8 +104,32 @@ def session(slug: str) -> WebSession | None:
     return found
 
 
+def bearer(slug: str) -> str:
+    """The access token with which the pages act for the person who is signed in here."""
+    return own_pages.token_of(_cookie())
+
+
+def admit_bearer(slug: str) -> bool:
+    """Make the token of `bearer` good; whether somebody is signed in whose it is."""
+    found = session(slug)
+    if found is None or found.pending:
+        return False
+    db, tenant = enter(slug)
+    own_pages.admit(db, tenant.id, _cookie(), found)
+    return True
+
+
+def guest_bearer(slug: str, *, holding: bool) -> str:
+    """The access token of a visitor without an account. `holding`: this browser's own, which may hold a time (the
+    browser gets a cookie), else the one of all visitors, who may only look."""
+    db, tenant = enter(slug)
+    if holding:
+        return guests.guest_token(db, tenant, holder(), address())
+    return guests.visitor_token(db, tenant, address())
+
+
 def login_url(slug: str, return_to: str, *, fresh: bool = False) -> str:
-    """Where to sign in and come back to `return_to` (a path below `/t/{slug}/oauth/`, else the account page).
+    """Where to sign in and come back to `return_to` (see `safe_return`).
 
     `fresh`: ask for the password even of somebody who is signed in (prompt=login, max_age); the new `auth_time` tells
     that it was done.
@@ -119,8 +143,9 @@ def login_url(slug: str, return_to: str, *, fresh: bool = False) -> str:
 
 
 def safe_return(slug: str, path: str) -> str:
-    """The path if it leads to a page below `/t/{slug}/oauth/` on this host, else the account page."""
+    """The path if it leads to a page of this tenant on this host, else the account page."""
     home = f"/t/{slug}/oauth/"
+    homes = (home, f"/t/{slug}/ui/")
     plain = unquote(path)
     if len(path) > 8000 or not plain.isprintable() or "\\" in plain:
         return f"{home}account"
@@ -129,7 +154,7 @@ def safe_return(slug: str, path: str) -> str:
     except ValueError:
         return f"{home}account"
     steps = unquote(parts.path).split("/")
-    if parts.scheme or parts.netloc or not parts.path.startswith(home) or ".." in steps or "." in steps:
+    if parts.scheme or parts.netloc or not parts.path.startswith(homes) or ".." in steps or "." in steps:
         return f"{home}account"
     return path
 
@@ -153,9 +178,9 @@ def check_csrf() -> None:
         raise BadForm
 
 
-def take_session(session_id: str) -> None:
-    """Make the browser hold this session id from the next answer on."""
-    g.cookie = session_id
+def take_session(session_id: str, seconds: int | None = None) -> None:
+    """Make the browser hold this session id from the next answer on: for so many seconds, or until it is closed."""
+    g.cookie, g.cookie_seconds = session_id, seconds
     g.pop("session", None)
 
 
@@ -295,13 +320,13 @@ def _finish(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("Content-Security-Policy", _POLICY)
     headers.setdefault("Cache-Control", "no-store")
-    headers["X-Frame-Options"] = "DENY"
+    headers.setdefault("X-Frame-Options", "DENY")
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     if _secure():
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     if "cookie" in g:
-        _keep(response, _cookie_name(), g.cookie, None)
+        _keep(response, _cookie_name(), g.cookie, g.get("cookie_seconds"))
     if "language_cookie" in g:
         _keep(response, _language_cookie(), g.language_cookie, _YEAR)
     return response

@@ -20,17 +20,6 @@ def send_code(db: Session, tenant: Tenant, to: str, language: str, code: str) ->
     db.run([mailing.queue(db, tenant.id, to, subject, "\n\n".join(body) + "\n")])
 
 
-def send_invitation(db: Session, tenant: Tenant, account: Account, language: str, link: str) -> None:
-    """Queue the link of an invitation. The caller commits."""
-    subject = translate(language, "Your account at %(clinic)s", clinic=tenant.name)
-    body = [
-        translate(language, "An account was made for you at %(clinic)s.", clinic=tenant.name),
-        translate(language, "Choose your password here. The link is good for 7 days, once:"),
-        link,
-    ]
-    db.run([mailing.queue(db, tenant.id, account.email, subject, "\n\n".join(body) + "\n")])
-
-
 def send_notice(db: Session, tenant: Tenant, account: Account, language: str, message: str) -> None:
     """Queue the news that something about the account's safety changed (`message`: a message id). The caller
     commits."""

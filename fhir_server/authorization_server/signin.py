@@ -67,6 +67,7 @@ def _login_form(name: str, problem: str, status: int = 200) -> Response:
         username=name,
         problem=PROBLEMS.get(problem, ""),
         done=DONE.get(request.args.get("done", ""), ""),
+        code_url=_step_url(g.tenant.slug, "code"),
         me=None,
     )
 

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 import click
 
-from fhir_server.authorization_server import letters, rendering
+from fhir_server.authorization_server import rendering
 from fhir_server.cli import options
 from fhir_server.core.context import Principal, Tenant
 from fhir_server.core.errors import Conflict, Invalid
 from fhir_server.core.messages import FhirRequest
 from fhir_server.core.resource_json import decode
 from fhir_server.rest.dispatch import handle, session
-from fhir_server.security import accounts, codes, passwords
+from fhir_server.security import accounts, invitations, passwords
 from fhir_server.security.roles import roles
 from fhir_server.security.scopes import parse_scopes
 from fhir_server.settings import settings
@@ -100,15 +100,8 @@ def _told(account: Account) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _link(slug: str, token: str) -> str:
-    return f"{settings.fhir_base(slug).removesuffix('fhir')}oauth/invitation?token={token}"
-
-
 def _invite(db: Session, tenant: Tenant, account: Account) -> dict[str, Any]:
-    link = _link(tenant.slug, codes.invite(db, tenant.id, account.id))
-    language = account.language or rendering.first_known([tenant.language]) or "fr"
-    letters.send_invitation(db, tenant, account, language, link)
-    return {**_told(account), "invitation": link}
+    return {**_told(account), "invitation": invitations.send(db, tenant, account)}
 
 
 def _make(slug: str, email: str, password: str | None, verified: bool, **given: Any) -> dict[str, Any]:

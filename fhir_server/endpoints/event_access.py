@@ -8,12 +8,12 @@ from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from fhir_server.core.context import Context, Principal
-from fhir_server.core.errors import FhirError, Invalid, NotFound, Unauthenticated, Unavailable
+from fhir_server.core.errors import FhirError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from fhir_server.events import feed, tickets, topics
 from fhir_server.events.topics import Topic
 from fhir_server.interactions.worlds import World, refresh, world
 from fhir_server.rest import dispatch
-from fhir_server.security import audit, throttle
+from fhir_server.security import audit, guests, throttle
 from fhir_server.security.authenticate import authenticate, forget, principal_of
 from fhir_server.settings import settings
 from fhir_server.storage.changes import Position
@@ -124,6 +124,9 @@ def _principal(db: Session, place: World, request: Asked) -> Principal:
 
 
 def _admitted(db: Session, place: World, request: Asked, who: Principal) -> Admitted:
+    if who.user is not None and who.user.role == guests.ROLE:
+        # Anybody gets a guest's token: streams for all of them would leave none for the clinic.
+        raise Forbidden("Visitors without an account cannot follow events.")
     throttle.fhir(place.tenant.id, who.client_id, who.user.id if who.user else "")
     db.enter(place.tenant.id, who.token_hash, place.version, stamp=who.stamp)
     base = settings.fhir_base(place.tenant.slug)

@@ -18,12 +18,15 @@ from fhir_server.features.queue import links
 
 bp = Blueprint("tickets", __name__)
 
-_HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+_HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "Vary": "Accept"}
 
 
 @bp.get("/t/<slug>/tickets/<secret>")
 def ticket(slug: str, secret: str) -> Response:
-    """The ticket: number, state, position, range. With an ETag, so that a page can ask often."""
+    """The ticket: number, state, position, range. With an ETag, so that a page can ask often. Who opens the link in a
+    browser gets the page about it."""
+    if "text/html" in request.accept_mimetypes.values() and "application/json" not in request.accept_mimetypes.values():
+        return Response(status=303, headers={**_HEADERS, "Location": f"/t/{slug}/ui/ticket/{secret}"})
 
     def work(ctx: Context) -> dict[str, Any]:
         return links.seen(ctx, links.follow(ctx, secret))

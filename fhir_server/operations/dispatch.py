@@ -11,7 +11,10 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, MethodNotAllowed, NotFound, NotSupported
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import decode, encode
-from fhir_server.operations import break_glass, idempotency, parameters
+from fhir_server.operations import accounts_changes, app_changes, break_glass, idempotency, parameters
+from fhir_server.operations.accounts_list import accounts
+from fhir_server.operations.app_launch import launch_app
+from fhir_server.operations.apps import apps
 from fhir_server.operations.call import OperationCall, Table, Wired
 from fhir_server.operations.disclosures import disclosures
 from fhir_server.operations.event_ticket import event_ticket
@@ -46,6 +49,16 @@ GENERIC: Table = {
     ("Patient", "end-break-glass"): Wired(break_glass.end_record, logs=True),
     ("Resource", "explain-access"): Wired(explain_access),
     (None, "event-ticket"): Wired(event_ticket),
+    (None, "accounts"): Wired(accounts),
+    (None, "invite"): Wired(accounts_changes.invite),
+    (None, "change-account"): Wired(accounts_changes.change),
+    (None, "disable-account"): Wired(accounts_changes.disable),
+    (None, "enable-account"): Wired(accounts_changes.enable),
+    (None, "reset-account"): Wired(accounts_changes.reset),
+    (None, "apps"): Wired(apps),
+    (None, "register-app"): Wired(app_changes.register),
+    (None, "change-app"): Wired(app_changes.change),
+    (None, "launch-app"): Wired(launch_app),
     ("Encounter", "everything"): Wired(everything, _PAGED, logs=True),
     ("Observation", "lastn"): Wired(lastn, _ANY, logs=True),
     ("ValueSet", "expand"): Wired(expand),

@@ -97,6 +97,47 @@ def create(
     return made
 
 
+def create_proved(
+    db: Session, tenant_id: int, *, email: str, phone: str, name: str, language: str, patient_id: str
+) -> Account:
+    """Make the account of a patient who has proved an address by a code: e-mail (normalised) or `phone` (E.164). It has
+    no password: codes to that address sign in. The caller commits; raises `UniqueViolation` when somebody else was
+    faster with the address, which is no error but a race."""
+    made = Account(
+        id=uuid.uuid4().hex, subject=str(uuid.uuid4()), email=email, name=clean_name(name), language=language,
+        role="patient", fhir_user=f"Patient/{patient_id}", patients=(patient_id,), status="active", password_hash=None,
+        verified=bool(email), totp_sealed=None, recovery_codes=0, passkeys=0, created="", phone=phone,
+    )  # fmt: skip
+    db.run([accounts.insert(tenant_id, made)])
+    note(db, tenant_id, "user-created", made.id, by="self", what="registered", role=made.role)
+    return made
+
+
+def add_patient(db: Session, tenant_id: int, account: Account, patient_id: str) -> None:
+    """Open one more patient's record to a personal account; its sessions go on, with the new right. The caller
+    commits."""
+    db.run(
+        [
+            accounts.add_patient(tenant_id, account.id, patient_id),
+            access_tokens.raise_stamps(tenant_id, account.id),
+        ]
+    )
+    note(db, tenant_id, "user-changed", account.id, by="self", what="patient added", role=account.role)
+
+
+def by_code_alone(account: Account) -> bool:
+    """Whether a code, sent to the address, is all that signs in: personal accounts that have nothing stronger. Staff
+    never."""
+    known = roles().get(account.role)
+    return (
+        account.status == "active"
+        and known is not None
+        and known.personal
+        and account.password_hash is None
+        and not account.second_factor
+    )
+
+
 def lookup(db: Session, tenant_id: int, email: str) -> Account | None:
     """The account of a (normalised) address in any status. What can be no address is not asked for as it is: the
     database would end it at a NUL and find another."""
@@ -104,8 +145,9 @@ def lookup(db: Session, tenant_id: int, email: str) -> Account | None:
 
 
 def find(db: Session, tenant_id: int, email: str) -> Account:
-    """The account of an address, for the operator. Raises `NotFound`."""
-    account = lookup(db, tenant_id, normal_email(email))
+    """The account of an e-mail address or a telephone number (E.164), for the operator. Raises `NotFound`."""
+    name = normal_email(email)
+    account = lookup(db, tenant_id, name) if "@" in name else accounts.by_phone(db, tenant_id, name)
     if account is None:
         raise NotFound("There is no account with this address.")
     return account
@@ -186,8 +228,10 @@ def disable(db: Session, tenant_id: int, account: Account, *, by: str = "operato
 
 
 def enable(db: Session, tenant_id: int, account: Account, *, by: str = "operator") -> None:
-    """Let a disabled account in again (one that never had a password waits for an invitation). The caller commits."""
-    db.run([accounts.set_status(tenant_id, account.id, "active" if account.password_hash else "invited")])
+    """Let a disabled account in again (one that never had a password, and was not made by a proved address, waits for
+    an invitation). The caller commits."""
+    known = account.password_hash or account.phone or (account.verified and roles()[account.role].personal)
+    db.run([accounts.set_status(tenant_id, account.id, "active" if known else "invited")])
     note(db, tenant_id, "user-changed", account.id, by=by, what="enabled")
 
 

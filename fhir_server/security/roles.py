@@ -16,7 +16,8 @@ _FILE = Path(__file__).resolve().parents[2] / "profiles" / "security" / "roles.j
 class Role:
     """What the people of a role may do. `titles`: by language; `fhir_user`: types of resource that an account of the
     role can be linked to; `withheld`: `system|code` of the security labels whose resources are not shown to it;
-    `purposes`: of v3-PurposeOfUse, the usual one first; `may`: rights that are not about resources."""
+    `purposes`: of v3-PurposeOfUse, the usual one first; `may`: rights that are not about resources; `manages`: roles
+    whose accounts it may make, change and end where it may `users`."""
 
     name: str
     titles: Mapping[str, str]
@@ -25,6 +26,7 @@ class Role:
     withheld: frozenset[str]
     purposes: tuple[str, ...]
     may: frozenset[str]
+    manages: tuple[str, ...]
 
     @property
     def personal(self) -> bool:
@@ -58,6 +60,7 @@ def _role(name: str, given: Mapping[str, Any]) -> Role:
         withheld=frozenset(label for text in given["withheld"] for label in _labels(text)),
         purposes=tuple(given["purposes"]),
         may=frozenset(given["may"]),
+        manages=tuple(given.get("manages", ())),
     )
 
 

@@ -25,7 +25,7 @@ from fhir_server.settings import settings
 from fhir_server.storage import throttles
 from fhir_server.storage.session import Session
 
-__all__ = ["KINDS", "check", "client_address", "failed", "fhir", "pressed", "succeeded"]
+__all__ = ["GUESTS", "KINDS", "VISITOR", "check", "client_address", "failed", "fhir", "pressed", "succeeded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Rule:
     soft: bool = False
 
 
+# The client of guests, and the user of it whom all visitors share (security/guests.py).
+GUESTS, VISITOR = "salam-guest", "visitor"
 _LOCK_OUT = Rule(10, 900, failures=True, lasting=True)
 # The parties of a kind, in order; the address of the client stands last.
 KINDS: dict[str, tuple[Rule, ...]] = {
@@ -59,12 +61,34 @@ KINDS: dict[str, tuple[Rule, ...]] = {
     "factor": (Rule(10, 900, "first", failures=True, lasting=True), Rule(60, 60, "last")),
     # account, address: codes and links that are sent by e-mail
     "code": (Rule(5, 900, "first"), Rule(30, 3600, "last")),
+    # address, network: codes for who has no password, by mail or SMS. Each SMS costs, and annoys who did not ask.
+    "send-code": (Rule(3, 600, "first"), Rule(10, 3600, "first"), Rule(20, 86400, "first"), Rule(60, 3600, "last")),
+    # the tenant
+    "send-sms": (Rule(300, 3600),),
+    # account, address: such a code is all that signs in, so guesses are counted from everywhere, too
+    "try-code": (
+        _LOCK_OUT,
+        Rule(200, 3600, "last", failures=True, lasting=True),
+        Rule(50, 3600, "first", failures=True, lasting=True),
+        Rule(60, 60, "last"),
+    ),
+    # address: guests who may hold times, and looks at the pages for everybody
+    "guest": (Rule(30, 600), Rule(120, 3600)),
+    "visit": (Rule(3000, 60),),
     # client, address
     "token": (Rule(600, 60), Rule(3000, 60, "last"), Rule(120, 60, failures=True)),
     "introspect": (Rule(6000, 60), Rule(120, 60, failures=True)),
     "revoke": (Rule(600, 60), Rule(120, 60, failures=True)),
     # address
     "register": (Rule(60, 3600),),
+    # address: codes with which a screen is paired
+    "pairing": (Rule(10, 900, failures=True, lasting=True), Rule(60, 60)),
+    # what was given (a phone number, a code), kiosk: there is nothing to win but a number, and little to try
+    "visitor": (
+        Rule(5, 3600, "first", failures=True),
+        Rule(40, 900, "last", failures=True),
+        Rule(60, 60, "last"),
+    ),
     # user
     "picker": (Rule(120, 60),),
     # user or address
@@ -177,6 +201,7 @@ def _network(party: str) -> str:
 
 _WINDOW_S = 60
 _SHARES = 50
+_GUEST_RATE = 600
 _REMEMBERED = 10_000
 
 
@@ -197,10 +222,19 @@ def fhir(tenant_id: int, client_id: str, user_id: str = "", cost: int = 1) -> No
     """Take the cost of a FHIR request (for a Bundle: its number of entries) from the allowance of the client, for each
     of its users apart, and from the tenant's. Raises `Throttled`. About a microsecond, nearly always."""
     window = int(time.time()) // _WINDOW_S
-    if settings.client_rate:
-        _spend((tenant_id, client_id, user_id), settings.client_rate, window, cost)
+    rate = _rate(client_id, user_id)
+    if rate:
+        _spend((tenant_id, client_id, user_id), rate, window, cost)
     if settings.tenant_rate:
         _spend((tenant_id, "", ""), settings.tenant_rate, window, cost)
+
+
+def _rate(client_id: str, user_id: str) -> int:
+    """A minute's requests. Anybody can be a guest, so one guest gets what a person at a booking page can need; the one
+    whom all share who only look is counted where they come in (`visit`)."""
+    if client_id != GUESTS or user_id == VISITOR:
+        return settings.client_rate
+    return min(settings.client_rate or _GUEST_RATE, _GUEST_RATE)
 
 
 def _spend(party: tuple[int, str, str], limit: int, window: int, cost: int) -> None:

@@ -15,6 +15,9 @@ from fhir_server.storage.web_sessions import Seen, WebSession
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _PENDING_SECONDS = 600
+# For screens on a wall, which nobody is there to sign in every morning.
+STAYING_SECONDS = 365 * 86400
+_DEVICES = ("board", "kiosk")
 
 
 def new_id() -> str:
@@ -53,12 +56,13 @@ def start(
     agent: str,
     pending: bool = False,
     replaces: bytes | None = None,
+    role: str = "",
 ) -> str:
     """Make a session and give its id; the caller commits. The session of digest `replaces` ends: a session id from
     before signing in is never one after it. Grants that live as long as the session move along when the person stays
-    the same, and end otherwise."""
+    the same, and end otherwise. `role`: of the person, where it decides how long the session may last."""
     session_id = new_id()
-    seconds = _PENDING_SECONDS if pending else settings.session_hours * 3600
+    seconds = _PENDING_SECONDS if pending else longest_seconds(role)
     made = digest(session_id)
     statements = [
         web_sessions.start(tenant_id, made, user_id, amr=amr, agent=agent, pending=pending, seconds=seconds)
@@ -69,6 +73,11 @@ def start(
     if replaces is not None:
         grants.end_session_grants(db, tenant_id, replaces)
     return session_id
+
+
+def longest_seconds(role: str) -> int:
+    """How long a session of the role can last, however often it is used."""
+    return STAYING_SECONDS if role in _DEVICES else settings.session_hours * 3600
 
 
 def end(db: Session, tenant_id: int, session_hash: bytes) -> None:

@@ -75,6 +75,22 @@ def save(
     return _SAVE, (tenant_id, wire.Binary(digest), scope, client_id, seconds, token_id, grant_id, user_id)
 
 
+_RENEW = (
+    f"{_SAVE} ON CONFLICT (tenant_id, hash) DO UPDATE SET scope = excluded.scope, expires_at = excluded.expires_at,"
+    " grant_id = excluded.grant_id, user_id = excluded.user_id, revoked_at = NULL, stamp = access_token.stamp + 1"
+)
+
+
+def renew(
+    tenant_id: int, digest: bytes, *, scope: str, client_id: str, seconds: int, grant_id: str, user_id: str
+) -> Statement:
+    """The statement that keeps an access token which always has the same text, also after it had ended."""
+    token_id = digest.hex()[:32]
+    return _RENEW, (
+        tenant_id, wire.Binary(digest), scope, client_id, seconds, token_id, grant_id, user_id,
+    )  # fmt: skip
+
+
 def revoke_user(tenant_id: int, user_id: str) -> Statement:
     """The statement that ends every access token of a user."""
     sql = "UPDATE access_token SET revoked_at = now() WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL"

@@ -12,7 +12,8 @@ from fhir_server.storage.session import Row, Session, Statement
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person's account. `subject`: the `sub` of id_tokens, never the id; `recovery_codes`, `passkeys`: how many."""
+    """A person's account. `subject`: the `sub` of id_tokens, never the id; `recovery_codes`, `passkeys`: how many;
+    `email`, `phone` (E.164, proved): at least one, "" for none."""
 
     id: str
     subject: str
@@ -29,6 +30,7 @@ class Account:
     recovery_codes: int
     passkeys: int
     created: str
+    phone: str = ""
 
     @property
     def user(self) -> User:
@@ -45,7 +47,7 @@ _COLUMNS = (
     "SELECT u.user_id, u.subject, u.email, u.name, u.language, u.role, u.fhir_user, to_json(u.patients), u.status,"
     " u.password_hash, u.email_verified_at IS NOT NULL, encode(u.totp_sealed, 'hex'), cardinality(u.recovery_hashes),"
     " (SELECT count(*) FROM user_passkey p WHERE p.tenant_id = $1 AND p.user_id = u.user_id),"
-    " to_char(u.created_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM user_account u WHERE u.tenant_id = $1"
+    " to_char(u.created_at, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), u.phone FROM user_account u WHERE u.tenant_id = $1"
 )
 
 
@@ -54,14 +56,20 @@ def by_email(db: Session, tenant_id: int, email: str) -> Account | None:
     return _one(db, f"{_COLUMNS} AND u.email = $2", tenant_id, email)
 
 
+def by_phone(db: Session, tenant_id: int, phone: str) -> Account | None:
+    """The account of a number (E.164), in any status."""
+    return _one(db, f"{_COLUMNS} AND u.phone = $2", tenant_id, phone)
+
+
 def by_id(db: Session, tenant_id: int, user_id: str) -> Account | None:
     """The account of an id, in any status."""
     return _one(db, f"{_COLUMNS} AND u.user_id = $2", tenant_id, user_id)
 
 
 def every(db: Session, tenant_id: int) -> list[Account]:
-    """All accounts of a tenant by address."""
-    return [_account(row) for row in db.run([(f"{_COLUMNS} ORDER BY u.email", (tenant_id,))])[0]]
+    """All accounts of a tenant by address; not those of guests, who are nobody."""
+    sql = f"{_COLUMNS} AND u.role <> 'guest' ORDER BY u.email, u.phone"
+    return [_account(row) for row in db.run([(sql, (tenant_id,))])[0]]
 
 
 def _one(db: Session, sql: str, tenant_id: int, key: str) -> Account | None:
@@ -87,14 +95,16 @@ def _account(row: Row) -> Account:
         recovery_codes=int(text[12] or 0),
         passkeys=int(text[13] or 0),
         created=text[14] or "",
+        phone=text[15] or "",
     )
 
 
 _INSERT = (
     "INSERT INTO user_account (tenant_id, user_id, subject, email, name, language, role, fhir_user, patients, status,"
-    " password_hash, password_changed_at, email_verified_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text, CASE WHEN $11::text IS NOT NULL THEN now() END,"
-    " CASE WHEN $12::boolean THEN now() END)"
+    " password_hash, password_changed_at, email_verified_at, phone, phone_verified_at)"
+    " VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7, $8, $9, $10, $11::text,"
+    " CASE WHEN $11::text IS NOT NULL THEN now() END, CASE WHEN $12::boolean AND $4 <> '' THEN now() END,"
+    " nullif($13::text, ''), CASE WHEN $13::text <> '' THEN now() END)"
 )
 
 
@@ -102,8 +112,37 @@ def insert(tenant_id: int, made: Account) -> Statement:
     """The statement that keeps a new account."""
     return _INSERT, (
         tenant_id, made.id, made.subject, made.email, made.name, made.language, made.role, made.fhir_user,
-        wire.texts(made.patients), made.status, made.password_hash, made.verified,
+        wire.texts(made.patients), made.status, made.password_hash, made.verified, made.phone,
     )  # fmt: skip
+
+
+def add_patient(tenant_id: int, user_id: str, patient_id: str) -> Statement:
+    """The statement that opens one more patient's record to a personal account."""
+    sql = (
+        "UPDATE user_account SET patients = array_append(patients, $3::text) WHERE tenant_id = $1 AND user_id = $2"
+        " AND NOT patients @> ARRAY[$3::text]"
+    )
+    return sql, (tenant_id, user_id, patient_id)
+
+
+# -- guests ------------------------------------------------------------------------------------------------------------
+
+_GUEST = (
+    "INSERT INTO user_account (tenant_id, user_id, subject, role, origin) VALUES ($1, $2, $3, 'guest', $4)"
+    " ON CONFLICT DO NOTHING"
+)
+
+
+def insert_guest(tenant_id: int, user_id: str, origin: bytes) -> Statement:
+    """The statement that keeps a guest, unless he is known. `origin`: a keyed hash of where he comes from."""
+    return _GUEST, (tenant_id, user_id, f"guest/{user_id}", wire.Binary(origin))
+
+
+def origin_of(db: Session, tenant_id: int, user_id: str) -> str:
+    """Where a guest came from, as a text to count by; "" for who is no guest."""
+    sql = "SELECT encode(origin, 'hex') FROM user_account WHERE tenant_id = $1 AND user_id = $2"
+    rows = db.run([(sql, (tenant_id, user_id))])[0]
+    return (rows[0][0] or b"").decode() if rows else ""
 
 
 def set_password(tenant_id: int, user_id: str, password_hash: str) -> Statement:
@@ -199,9 +238,15 @@ _SWEEP = (
     " AND expires_at < now() - interval '30 days' LIMIT 500)",
     "DELETE FROM mail WHERE tenant_id = $1 AND mail_id IN (SELECT mail_id FROM mail WHERE tenant_id = $1"
     " AND coalesce(sent_at, failed_at) < now() - interval '30 days' LIMIT 500)",
+    "DELETE FROM guest_proof WHERE tenant_id = $1 AND guest_id IN (SELECT guest_id FROM guest_proof"
+    " WHERE tenant_id = $1 AND expires_at < now() - interval '1 day' LIMIT 500)",
+    # Tokens of guests last an hour. The shared one stays.
+    "DELETE FROM user_account WHERE tenant_id = $1 AND user_id IN (SELECT user_id FROM user_account"
+    " WHERE tenant_id = $1 AND role = 'guest' AND user_id <> 'visitor' AND created_at < now() - interval '2 days'"
+    " LIMIT 500)",
 )
 
 
 def sweep(tenant_id: int) -> list[Statement]:
-    """Statements that delete codes, sessions and letters that were over long ago, some at a time."""
+    """Statements that delete codes, sessions, letters and guests that were over long ago, some at a time."""
     return [(sql, (tenant_id,)) for sql in _SWEEP]

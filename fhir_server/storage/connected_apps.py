@@ -25,7 +25,7 @@ _APPS = (
     " extract(epoch FROM min(g.created_at))::bigint, extract(epoch FROM max(g.last_used_at))::bigint,"
     " to_json(array_agg(g.grant_id)) FROM oauth_grant g"
     " LEFT JOIN oauth_client c ON c.tenant_id = $1 AND c.client_id = g.client_id"
-    " WHERE g.tenant_id = $1 AND g.user_id = $2 AND g.revoked_at IS NULL AND"
+    " WHERE g.tenant_id = $1 AND g.user_id = $2 AND g.revoked_at IS NULL AND g.client_id <> 'salam-ui' AND"
     " (EXISTS (SELECT 1 FROM access_token a WHERE a.tenant_id = $1 AND a.grant_id = g.grant_id"
     " AND a.revoked_at IS NULL AND a.expires_at > now())"
     " OR EXISTS (SELECT 1 FROM refresh_token r WHERE r.tenant_id = $1 AND r.grant_id = g.grant_id"

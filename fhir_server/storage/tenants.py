@@ -32,6 +32,14 @@ def find(db: Session, slug: str) -> TenantState:
     return _state(rows[0])
 
 
+def at_domain(db: Session, host: str) -> str | None:
+    """The slug of the active tenant whose pages are at this host, or None."""
+    where = "status = 'active' AND settings -> 'brand' ->> 'domain' = $1"
+    sql = f"SELECT slug FROM tenant WHERE {where} ORDER BY slug LIMIT 1"
+    rows = db.plain([(sql, (host,))])[0]
+    return (rows[0][0] or b"").decode() if rows else None
+
+
 def all_tenants(db: Session) -> list[TenantState]:
     """Every tenant, by slug."""
     return [_state(row) for row in db.plain([(f"SELECT {_COLUMNS} FROM tenant ORDER BY slug", ())])[0]]

@@ -40,9 +40,11 @@ class Seen:
     last_seen: int
 
 
+# A session that was made to last for months is a device's, whose power may be off over a holiday.
 _LIVE = (
     " s.tenant_id = $1 AND s.ended_at IS NULL AND s.expires_at > now()"
-    " AND s.last_seen_at > now() - make_interval(secs => $3::integer)"
+    " AND (s.last_seen_at > now() - make_interval(secs => $3::integer)"
+    "  OR s.expires_at > s.created_at + interval '90 days')"
 )
 _FIND = (
     "SELECT u.user_id, u.role, u.fhir_user, to_json(u.patients), u.name, u.email, u.language, to_json(s.amr),"

@@ -117,7 +117,7 @@ def test_the_demo_has_somebody_in_every_role(new_clinic: Clinic) -> None:
         db = new_clinic.enter()
         found = demo_accounts(db, new_clinic.tenant.id, "p1")
         db.commit()
-    assert [row["role"] for row in found] == ["operator", "owner", "manager", "practitioner", "nurse", "receptionist", "billing", "patient", "proxy"]
+    assert [row["role"] for row in found] == ["operator", "owner", "manager", "practitioner", "nurse", "receptionist", "billing", "patient", "proxy", "board", "kiosk"]
     assert len({row["password"] for row in found}) == len(found) and all(len(row["password"]) >= 20 for row in found)
     for row in found:
         assert new_clinic.browser().sign_in(row["email"], row["password"]).status == 303

@@ -26,6 +26,11 @@ def digest(secret: str) -> bytes:
     return sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def new_grant_id() -> str:
+    """An id that nobody can guess: 128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
 def open_grant(
     db: Session,
     tenant_id: int,
@@ -49,7 +54,7 @@ def open_grant(
     """
     if not context.get("patient") and any(_is_of_patient(each) for each in scope.split()):
         raise InvalidScopeError("patient/ scopes need a patient, and none was chosen.")
-    grant_id = secrets.token_urlsafe(16)
+    grant_id = new_grant_id()
     made = oauth_grants.open_grant(
         tenant_id, grant_id, client_id=client.client_id, user_id=user_id, session_hash=session_hash, scope=scope,
         context=context, purpose=purpose, nonce=nonce, amr=amr, auth_time=auth_time,
