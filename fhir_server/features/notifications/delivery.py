@@ -16,7 +16,16 @@ from typing import Any
 from fhir_server.core import clock
 from fhir_server.core.context import Context
 from fhir_server.core.errors import FhirError
-from fhir_server.features.notifications import budget, channels, communications, occasions, outbox, outcomes, sandbox
+from fhir_server.features.notifications import (
+    budget,
+    channels,
+    code_messages,
+    communications,
+    occasions,
+    outbox,
+    outcomes,
+    sandbox,
+)
 from fhir_server.features.notifications.draft import Draft
 from fhir_server.features.notifications.provider import (
     Accepted,
@@ -142,7 +151,7 @@ def _decided(ctx: Context, message: Message) -> _Work | None:
         return None
     if message.state == "sending":
         return _missed(ctx, message, draft)
-    wanted = occasions.still_wanted(ctx, draft) if communications.waits(ctx, message) else None
+    wanted = _wanted(ctx, message, draft)
     if wanted is None:
         outcomes.stopped(ctx, message, "unwanted")
         return None
@@ -158,6 +167,13 @@ def _decided(ctx: Context, message: Message) -> _Work | None:
         ctx.db.run([messages.put(ctx.tenant.id, replace(message, next_attempt=ctx.now + _ALONE), ctx.now)])
         return None
     return _leased(ctx, outcomes.released(ctx, message), wanted, provider)
+
+
+def _wanted(ctx: Context, message: Message, draft: Draft) -> Draft | None:
+    """The draft as it is to be sent now; None when it is not wanted any more."""
+    if draft.kind == code_messages.KIND:
+        return code_messages.still_wanted(ctx, draft)
+    return occasions.still_wanted(ctx, draft) if communications.waits(ctx, message) else None
 
 
 def _leased(ctx: Context, message: Message, draft: Draft, provider: Provider) -> _Work | None:

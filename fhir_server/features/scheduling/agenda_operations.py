@@ -1,6 +1,6 @@
 """The operations on agendas that go beyond booking one visit: calendars, wait list, absences, what rules changed."""
 
-from fhir_server.features.scheduling import absence, calendar_operations, impacted, waitlist
+from fhir_server.features.scheduling import absence, calendar_operations, impacted, open_hours, waitlist
 from fhir_server.operations.call import Table, Wired
 
 AGENDA_OPERATIONS: Table = {
@@ -17,4 +17,5 @@ AGENDA_OPERATIONS: Table = {
     **{(kind, "absence"): Wired(absence.absence) for kind in absence.WHO},
     **{(kind, "end-absence"): Wired(absence.end_absence) for kind in absence.WHO},
     ("Schedule", "impacted"): Wired(impacted.impacted),
+    ("Schedule", "open-hours"): Wired(open_hours.open_hours),
 }

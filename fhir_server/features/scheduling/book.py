@@ -38,7 +38,7 @@ def book(ctx: Context, call: OperationCall) -> FhirResponse:
     visit = asked.visit
     if not overbooked:
         booking.check(ctx, visit, people, own=_own(unit, asked))
-    status, notes = _status(ctx, asked, people)
+    status, notes = status_of(ctx, asked, people)
     appointment_id = booking.write(ctx, unit, asked, people, Terms(status, None, overbooked, comment))
     if overbooked:
         records.record(ctx, unit, appointment_id, OVERBOOKED, comment or asked.appointment.get("comment"))
@@ -82,8 +82,8 @@ def _overbooked(ctx: Context, call: OperationCall) -> bool:
     return True
 
 
-def _status(ctx: Context, asked: Asked, people: Sequence[Person]) -> tuple[str, list[Issue]]:
-    """Whether the visit is booked at once, and what to tell the caller."""
+def status_of(ctx: Context, asked: Asked, people: Sequence[Person]) -> tuple[str, list[Issue]]:
+    """Whether a visit is `booked` at once or `pending`, and what to tell the caller."""
     rules = asked.visit.rules
     notes = []
     if rules.requires_confirmation:
@@ -103,6 +103,6 @@ def _note(text: str, detail: str | None) -> Issue:
 
 
 def _book_series(ctx: Context, unit: Changes, asked: Asked, people: Sequence[Person], terms: Terms) -> FhirResponse:
-    status, notes = _status(ctx, asked, people)
+    status, notes = status_of(ctx, asked, people)
     written = series.book(ctx, unit, asked, people, Terms(status, None, terms.overbooked, terms.comment))
     return answer(ctx, written, notes)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Conflict, Unprocessable
+from fhir_server.core.errors import Conflict, Invalid, Unprocessable
 from fhir_server.core.messages import FhirResponse
 from fhir_server.features.scheduling import booking, callers, slots
 from fhir_server.features.scheduling.asked import Asked, by_reference
@@ -16,6 +16,7 @@ from fhir_server.features.scheduling.fields import (
     HELD_FROM,
     HOLD_EXPIRES,
     HOLDER,
+    Resource,
     drop_tags,
     expiry,
     instant,
@@ -25,6 +26,7 @@ from fhir_server.features.scheduling.fields import (
 )
 from fhir_server.features.scheduling.patients import Person
 from fhir_server.features.scheduling.response import answer, or_alternatives
+from fhir_server.features.scheduling.visit import SERVICE_MODE, modes_of
 from fhir_server.interactions import stored
 from fhir_server.interactions.acting import as_server
 from fhir_server.interactions.changes import Changes
@@ -44,7 +46,8 @@ def hold(ctx: Context, call: OperationCall) -> FhirResponse:
     unit = Changes(as_server(ctx))
     asked = by_reference(ctx, unit, call.parameters["appointment-reference"])
     expires = ctx.now + timedelta(minutes=asked.visit.rules.hold_minutes)
-    people = _people(ctx, asked)
+    people = _people(ctx, asked, call.parameters.get("patient-reference"))
+    _choose_mode(asked, call.parameters.get("mode"))
     extending = asked.before == "pending"
     booking.check(ctx, asked.visit, people, own=_own(unit, asked), also=_own_turn(ctx))
     if extending:
@@ -58,11 +61,32 @@ def hold(ctx: Context, call: OperationCall) -> FhirResponse:
         return answer(ctx, unit.run())
 
 
-def _people(ctx: Context, asked: Asked) -> list[Person]:
-    """The patients whom the held Appointment names, or the caller's own; a clerk may hold before he knows for whom."""
+def _people(ctx: Context, asked: Asked, reference: Resource | None) -> list[Person]:
+    """The patients whom the held Appointment names, the one of `reference`, or the caller's own; a clerk may hold
+    before he knows for whom."""
     named = callers.patients_of(ctx, asked.appointment)
+    if reference is not None and not named:
+        name = stored.local(ctx, reference) or ""
+        if not name.startswith("Patient/"):
+            text = "patient-reference takes a reference to a Patient of this server."
+            raise Invalid(text, expression="http.patient-reference")
+        named = [name.removeprefix("Patient/")]
     named = named or [id_ for id_ in (callers.default_patient(ctx),) if id_]
     return [Person(f"Patient/{id_}", stored.get(ctx, "Patient", id_)) for id_ in named]
+
+
+def _choose_mode(asked: Asked, mode: str | None) -> None:
+    """How the visit is to take place, where the service leaves the choice."""
+    if mode is None:
+        return
+    known = modes_of(asked.visit.service)
+    if mode not in known:
+        raise Unprocessable(
+            f"The service is given {' or '.join(known) or 'in no mode that could be chosen'}.",
+            expression="http.mode",
+            code="business-rule",
+        )
+    set_extension(asked.appointment, SERVICE_MODE, {"valueCode": mode})
 
 
 def _own(unit: Changes, asked: Asked) -> tuple[str, int]:

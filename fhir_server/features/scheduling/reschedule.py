@@ -96,7 +96,7 @@ def _visit(ctx: Context, call: OperationCall, appointment: Resource) -> Visit:
     service = f"HealthcareService/{now.service['id']}" if now.service else None
     schedules = [f"Schedule/{each['id']}" for each in now.schedules]
     wanted = _schedule(ctx, call, schedules)
-    schedules = [wanted, *[each for each in schedules[1:] if each != wanted]]
+    schedules = [wanted, *[each for each in _besides(ctx, call, schedules[1:]) if each != wanted]]
     start = _start(call)
     check_span(start, timedelta(minutes=length))
     return visit_at(as_server(ctx), service, schedules, start, minutes=length, mode=now.mode)
@@ -131,6 +131,16 @@ def _schedule(ctx: Context, call: OperationCall, present: list[str]) -> str:
             code="business-rule",
         )
     return f"Schedule/{found[0]['id']}"
+
+
+def _besides(ctx: Context, call: OperationCall, present: list[str]) -> list[str]:
+    """`Schedule/id` of the rooms and others that are taken besides: those that are named, or the present ones."""
+    named = call.parameters.get("resource")
+    if not named:
+        return present
+    if not is_staff(ctx):
+        raise Forbidden("Only staff may choose the room.", expression="http.resource")
+    return list(dict.fromkeys(_local(ctx, each, ("Schedule",), "resource") for each in named))
 
 
 def _local(ctx: Context, reference: dict[str, Any], types: tuple[str, ...], name: str) -> str:
