@@ -17,6 +17,7 @@ COMMANDS = {
     "tenant": "Make, list, suspend and resume tenants.",
     "token": "Print an access token for a tenant.",
     "user": "Make, invite, list, reset, disable and enable users.",
+    "device": "Make, pair, list and end boards and kiosks of waiting rooms.",
     "client": "Register, list and disable OAuth clients.",
     "launch": "Make the launch of a SMART app.",
     "calendar": "Make, list and revoke secret links to calendars; check times after zone changes.",

@@ -75,7 +75,7 @@ def check_in_ticket(ctx: Context, call: OperationCall) -> dict[str, Any]:
     if not staff(ctx) and not action.config.self_check_in:
         text = "In this queue the reception or a kiosk notes who is there: please go there."
         raise Unprocessable(text, expression="Task.status", code="business-rule")
-    return _arrive(action, case)
+    return arrive(action, case)
 
 
 def check_remote(action: Action, *, present: bool) -> None:
@@ -95,10 +95,11 @@ def _again(action: Action, ticket: Ticket, task: dict[str, Any], present: bool) 
     if ticket.queue != action.queue:
         raise already_waiting(task)
     action.name = "check-in"
-    return _arrive(action, action.case(action.tickets[ticket.rid], task["id"]))
+    return arrive(action, action.case(action.tickets[ticket.rid], task["id"]))
 
 
-def _arrive(action: Action, case: Case) -> dict[str, Any]:
+def arrive(action: Action, case: Case) -> dict[str, Any]:
+    """Make the holder of a locked ticket, who was on the way, present: the Task."""
     now, ticket = action.now, case.ticket
     rank, due = ticket.rank, ticket.due
     if case.appointment is not None:

@@ -74,7 +74,12 @@ def of(ahead: Sequence[Ticket], day: Iterable[Ticket], config: QueueConfig, now:
 
 def all_waiting(ordered: Sequence[Ticket], day: Iterable[Ticket], config: QueueConfig, now: datetime) -> list[Estimate]:
     """The estimate for each ticket of the order."""
-    return _flow(ordered, pace(day, config, now), config, now)[:-1]
+    return with_next(ordered, day, config, now)[:-1]
+
+
+def with_next(ordered: Sequence[Ticket], day: Iterable[Ticket], config: QueueConfig, now: datetime) -> list[Estimate]:
+    """The estimate for each ticket of the order, and last the one for whoever comes now."""
+    return _flow(ordered, pace(day, config, now), config, now)
 
 
 def extension(estimate: Estimate) -> dict[str, Any]:

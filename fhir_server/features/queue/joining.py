@@ -10,6 +10,7 @@ from fhir_server.core.keys import self_key
 from fhir_server.features.queue import estimate, policy, visits
 from fhir_server.features.queue.action import Action, Case
 from fhir_server.features.queue.callers import staff
+from fhir_server.features.queue.configuration import QueueConfig, QueueState
 from fhir_server.features.queue.tickets import already_waiting, empty_task, extend, number_system, show
 from fhir_server.interactions import stored
 from fhir_server.interactions.acting import may_see
@@ -52,20 +53,27 @@ def add(ctx: Context, action: Action, wanted: Wanted) -> dict[str, Any]:
         _check_room(action)
     check_once(ctx, action, patient_key(wanted.patient))
     _check_own(ctx, action, wanted)
-    ticket = _ticket(action, wanted)
+    ticket, booked = _ticket(action, wanted), wanted.booking[0]["status"] if wanted.booking else None
     task = _task(action, ticket, wanted)
     task_id = action.changes.add(task)
     given = action.changes.run()[f"Task/{task_id}"]
-    action.record(None, replace(ticket, rid=action.changes.rid("Task", task_id)))
+    was = {"was": {"appointment": booked}} if wanted.booking and wanted.booking[0]["status"] != booked else {}
+    sent_on = {"sent_on": True} if wanted.after is not None else {}
+    action.record(None, replace(ticket, rid=action.changes.rid("Task", task_id)), {**was, **sent_on})
     action.write()
     return given
 
 
+def gives(config: QueueConfig, state: QueueState, now: datetime) -> bool:
+    """Whether a queue gives tickets at this moment, if there is room."""
+    closing = config.closing(now)
+    last = None if closing is None else closing - timedelta(minutes=config.stop_minutes_before_closing)
+    return state.state != "closed" and (last is None or now < last)
+
+
 def check_open(action: Action) -> None:
     """Raise `Conflict` when the queue gives no tickets now."""
-    closing = action.config.closing(action.now)
-    last = None if closing is None else closing - timedelta(minutes=action.config.stop_minutes_before_closing)
-    if action.state.state == "closed" or (last is not None and action.now >= last):
+    if not gives(action.config, action.state, action.now):
         text = "The queue is closed: it gives no tickets now."
         raise Conflict(text, expression="HealthcareService.extension", detail="queue-closed")
 

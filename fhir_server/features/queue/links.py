@@ -22,7 +22,7 @@ from fhir_server.storage.tickets import Ticket
 # 16 characters that can be typed, of 96 bits.
 _BYTES = 12
 _LONGEST = 64
-_OVER = ("served", "cancelled", "expired", "no-show", "transferred")
+OVER = ("served", "cancelled", "expired", "no-show", "transferred")
 
 
 def ticket_link(ctx: Context, call: OperationCall) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def ticket_link(ctx: Context, call: OperationCall) -> dict[str, Any]:
     that is no ticket or is over."""
     own_ticket(ctx, call.id or "")
     ticket = snapshot.ticket_of(ctx, call.id or "")
-    if ticket.state in _OVER:
+    if ticket.state in OVER:
         raise Unprocessable(
             f"The ticket is over: it is {ticket.state}.", expression="Task.businessStatus", code="business-rule",
             detail="wrong-state",

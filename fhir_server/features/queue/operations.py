@@ -1,6 +1,6 @@
 """The operations of queues: profiles/queue/operations/."""
 
-from fhir_server.features.queue import links, snapshot
+from fhir_server.features.queue import check_in_code, devices, links, self_check_in, snapshot, waiting_room
 from fhir_server.features.queue.absent import absent
 from fhir_server.features.queue.call_next import call_next, call_one
 from fhir_server.features.queue.cancel import cancel_ticket
@@ -19,8 +19,8 @@ from fhir_server.operations.call import Table, Wired
 
 _SHOWN: Table = {
     (kind, code): wired
-    for table in (snapshot.OPERATIONS, links.OPERATIONS)
-    for (kind, code), wired in table.items()
+    for file in (snapshot, links, check_in_code, devices, waiting_room, self_check_in)
+    for (kind, code), wired in file.OPERATIONS.items()
 }
 
 OPERATIONS: Table = {

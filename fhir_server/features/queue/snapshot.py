@@ -30,13 +30,16 @@ _AT_DESK = ("called", "serving")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A queue at a moment: the tickets at the desks, and those waiting in the order of calls with their estimates."""
+    """A queue at a moment: the tickets at the desks, and those waiting in the order of calls with their estimates.
+    `next_comer`: the estimate for whoever comes now; `day`: every ticket of the day."""
 
     config: QueueConfig
     state: QueueState
     at_desk: tuple[Ticket, ...]
     waiting: tuple[Ticket, ...]
     estimates: tuple[Estimate, ...]
+    next_comer: Estimate
+    day: tuple[Ticket, ...]
 
     def place(self, rid: int) -> tuple[int, Estimate] | None:
         """Position (1 is next) and estimate of a waiting ticket."""
@@ -54,7 +57,7 @@ def queue(ctx: Context, call: OperationCall) -> dict[str, Any]:
     service = stored.get(ctx, "HealthcareService", call.id or "")
     now = standing(ctx, service)
     named = _named(ctx, now)
-    beside = _labels(ctx, now)
+    beside = labels_beside(ctx, now.config, (*now.at_desk, *now.waiting))
     parameters = [
         *_state(now.state),
         {"name": "waiting", "valueUnsignedInt": len(now.waiting)},
@@ -97,8 +100,9 @@ def standing(ctx: Context, service: Mapping[str, Any]) -> Standing:
         since_paid = tickets.since_paid(ctx.db, ctx.tenant.id, key)
     ordered = policy.order(day, config, since_paid)
     at_desk = sorted((t for t in day if t.state in _AT_DESK), key=lambda t: (t.called_at or ctx.now, t.number))
-    estimates = estimate.all_waiting(ordered, day, config, ctx.now)
-    return Standing(config, configuration.state(service), tuple(at_desk), tuple(ordered), tuple(estimates))
+    *estimates, next_comer = estimate.with_next(ordered, day, config, ctx.now)
+    state = configuration.state(service)
+    return Standing(config, state, tuple(at_desk), tuple(ordered), tuple(estimates), next_comer, tuple(day))
 
 
 def ticket_of(ctx: Context, task_id: str) -> Ticket:
@@ -194,15 +198,15 @@ def _own_keys(ctx: Context) -> set[int]:
     return {self_key("Patient", each) for each in ids}
 
 
-def _labels(ctx: Context, now: Standing) -> dict[int, str]:
-    """What a board shows beside the number, where the queue says so: initials, or initials and two digits. Nothing of
-    who has a label for more than usual confidentiality: a board is seen by everybody."""
-    if now.config.display == "number":
+def labels_beside(ctx: Context, config: QueueConfig, shown: Sequence[Ticket]) -> dict[int, str]:
+    """What a board shows beside the number, where the queue says so: initials, or initials and two digits; by rid.
+    Nothing of who has a label for more than usual confidentiality: a board is seen by everybody."""
+    if config.display == "number":
         return {}
-    shown = [t for t in (*now.at_desk, *now.waiting) if t.patient is not None]
-    references = {rid: task["for"]["reference"] for rid, task in _with_patient(ctx, shown).items()}
+    of_patients = [t for t in shown if t.patient is not None]
+    references = {rid: task["for"]["reference"] for rid, task in _with_patient(ctx, of_patients).items()}
     patients = stored.by_name(ctx, list(references.values()))
-    digits = now.config.display == "initials-digits"
+    digits = config.display == "initials-digits"
     open_ = {name: patient for name, patient in patients.items() if not _is_withheld(patient)}
     return {rid: label(open_[name], digits=digits) for rid, name in references.items() if name in open_}
 

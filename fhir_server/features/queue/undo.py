@@ -1,4 +1,8 @@
-"""Task/[id]/$undo: a wrong click is taken back, within a minute and by the same person."""
+"""Task/[id]/$undo: a wrong click is taken back, within a minute and by the same person.
+
+A ticket that was only just given becomes a cancelled one, because its number is gone; one that another queue sent on is
+sent back with $transfer instead.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +22,7 @@ from fhir_server.storage import tickets as rows
 from fhir_server.storage.tickets import Event
 
 _WITHIN = timedelta(seconds=60)
-_UNDONE = ("check-in", "call", "recall", "absent", "return", "start", "finish", "no-show", "skip", "cancel")
+_UNDONE = ("take", "check-in", "call", "recall", "absent", "return", "start", "finish", "no-show", "skip", "cancel")
 
 
 def undo(ctx: Context, call: OperationCall) -> dict[str, Any]:
@@ -29,14 +33,35 @@ def undo(ctx: Context, call: OperationCall) -> dict[str, Any]:
     own_ticket(ctx, call.id or "")
     action, case = on_ticket(ctx, "undo", call.id or "", also="open", if_match=call.if_match)
     last = rows.last_event(ctx.db, ctx.tenant.id, case.ticket.rid)
-    if last is None or last.action not in _UNDONE or last.agent != agent_of(ctx) or last.at < action.now - _WITHIN:
+    if last is None or not _is_own(last, agent_of(ctx)) or last.at < action.now - _WITHIN:
         text = "Only what one did oneself to the ticket in the last 60 seconds can be taken back."
         raise Conflict(text, expression="Task", detail="wrong-state")
     check(case.ticket, "undo")
     if case.ticket.state not in rows.OPEN:
         check_once(ctx, action, case.ticket.patient)
-    _restore(action, case, last)
+    if last.action == "take":
+        _give_back(action, case, last)
+    else:
+        _restore(action, case, last)
     return action.write()[f"Task/{case.task['id']}"]
+
+
+def _is_own(last: Event, agent: str) -> bool:
+    return last.agent == agent and last.action in _UNDONE and not last.detail.get("sent_on")
+
+
+def _give_back(action: Action, case: Case, last: Event) -> None:
+    """A ticket that was just given is cancelled, with the visit that began by it; the booking is as it was."""
+    before, case.ticket = case.ticket, replace(case.ticket, state="cancelled", ended_at=action.now)
+    show(case.task, case.ticket, action.now)
+    action.changes.put(case.task)
+    visit, booking = case.encounter, case.appointment
+    if visit is not None and visits.follow_encounter(visit, "cancelled", action.now):
+        action.changes.put(visit)
+    status = last.detail.get("was", {}).get("appointment")
+    if booking is not None and visits.follow_appointment(booking, status, forced=True):
+        action.changes.put(booking)
+    action.record(before, case.ticket, {"undone": last.seq, "action": last.action})
 
 
 def _restore(action: Action, case: Case, last: Event) -> None:
