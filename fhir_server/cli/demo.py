@@ -16,6 +16,7 @@ from fhir_server.core.messages import FHIR_JSON, FhirRequest
 from fhir_server.core.resource_json import decode, encode
 from fhir_server.demo import generate, waiting
 from fhir_server.demo.accounts import demo_accounts
+from fhir_server.demo.apps import demo_apps
 from fhir_server.demo.site import ZONE
 from fhir_server.features.notifications import reminders
 from fhir_server.interactions import stored
@@ -31,27 +32,31 @@ _SEED = 1
 
 def main(slug: str, patients: int, minutes: int) -> None:
     """Make the demo tenant if it is wanted, and print how to get in if it is there and active."""
-    known = {row["slug"]: row["status"] for row in operator.list_tenants(session())}
-    if slug and slug not in known:
-        operator.create_tenant(session(), slug, "Clinique Al Amal (demo)", {"zone": "Africa/Casablanca"})
-        known[slug] = "active"
-    if slug and known[slug] == "active":
-        _fill(slug, patients)
-    if known.get(DEMO) == "active":
+    if slug:
+        make(slug, patients)
+    if any(row["slug"] == DEMO and row["status"] == "active" for row in operator.list_tenants(session())):
         token = new_token(DEMO, "system/*.cruds operator", minutes, "demo")["access_token"]
-        print(json.dumps({"token": token, "accounts": _accounts(token)}))
+        print(json.dumps({"token": token, "accounts": people_of(DEMO)}))
 
 
-def _accounts(token: str) -> list[dict[str, str]]:
-    """An account of each role; the patient's and the proxy's are about the first patient that there is."""
-    base = settings.fhir_base(DEMO)
-    headers = {"authorization": f"Bearer {token}"}
-    answer = handle(FhirRequest("GET", "Patient", [("_count", "1"), ("_sort", "_id")], headers, b"", base), DEMO)
-    entries = decode(answer.body or b"{}").get("entry", [])
+def make(slug: str, patients: int) -> None:
+    """Make the tenant with its invented clinic, as far as it is not there; nothing of a suspended one."""
+    known = {row["slug"]: row["status"] for row in operator.list_tenants(session())}
+    if slug not in known:
+        operator.create_tenant(session(), slug, "Clinique Al Amal (demo)", {"zone": ZONE, "country": "ma"})
+    if known.get(slug, "active") == "active":
+        _fill(slug, patients)
+
+
+def people_of(slug: str) -> list[dict[str, str]]:
+    """An account of each role (`role`, `email`, `password`), made if missing; the patient's and the proxy's are about
+    the first patient that there is. The app that comes along is registered, too."""
+    found = _search(slug, "Patient", [("_count", "1"), ("_sort", "_id")])
     db = session()
-    place = world(db, DEMO)
+    place = world(db, slug)
     db.enter(place.tenant.id, None, place.version, writing=True)
-    made = demo_accounts(db, place.tenant.id, entries[0]["resource"]["id"] if entries else None)
+    made = demo_accounts(db, place.tenant.id, found[0]["id"] if found else None)
+    demo_apps(db, place.tenant.id, settings.fhir_base(slug))
     db.commit()
     return made
 

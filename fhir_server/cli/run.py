@@ -56,7 +56,7 @@ def _announce(ways: dict[str, Any]) -> None:
         base = f"{url}/t/{DEMO}/fhir"
         print(f"\nFHIR base of the demo tenant:\n  {base}\n\nTry it (the token is valid for a day):")
         print(f"  curl -H 'Authorization: Bearer {ways['token']}' '{base}/Patient?_count=5&_pretty=true'\n")
-        print(f"Sign in at {url}/t/{DEMO}/oauth/account, as one of:")
+        print(f"The clinic's pages:\n  {url}/t/{DEMO}/ui/\n\nSign in there as one of:")
         for account in ways["accounts"]:
             print(f"  {account['email']:<27} {account['password']}")
         print()

@@ -1,6 +1,7 @@
 """fhir-server tenant create|list|suspend|resume"""
 
 import re
+from collections.abc import Callable
 from typing import IO, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -60,6 +61,31 @@ def _notifications(ctx: click.Context, parameter: click.Parameter, file: IO[byte
     return chosen
 
 
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
+_DOMAIN = re.compile(r"(?=.{4,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+\Z")
+_BRAND: dict[str, tuple[Callable[[str], object], str]] = {
+    "name": (lambda text: 0 < len(text) <= 80, "is a name of at most 80 characters."),
+    "accent": (_COLOUR.match, "is a colour such as #0b6b63."),
+    "accent_dark": (_COLOUR.match, "is a colour such as #5cc8bd."),
+    "logo_svg": (lambda text: "<svg" in text and len(text) <= 65_536, "is an SVG image of at most 64 kB, as text."),
+    "domain": (_DOMAIN.match, "is a host name such as rdv.clinic.example."),
+}
+
+
+def _brand(ctx: click.Context, parameter: click.Parameter, file: IO[bytes] | None) -> dict[str, Any] | None:
+    """What the file says of the look of a tenant's pages, if it can be used."""
+    if file is None:
+        return None
+    chosen: dict[str, Any] = decode(file.read())
+    for name, value in chosen.items():
+        if name not in _BRAND:
+            raise click.BadParameter(f"a brand has {', '.join(_BRAND)}; not {name!r}.")
+        holds, rule = _BRAND[name]
+        if not isinstance(value, str) or not holds(value):
+            raise click.BadParameter(f"{name} {rule}")
+    return chosen
+
+
 @tenant.command("set")
 @click.argument("slug")
 @click.option("--zone", callback=_zone, help="IANA zone of dates without one.")
@@ -68,6 +94,7 @@ def _notifications(ctx: click.Context, parameter: click.Parameter, file: IO[byte
 @click.option("--retention-years", type=click.IntRange(1, 150), help="Keep records so long instead.")
 @click.option("--dynamic-registration/--no-dynamic-registration", default=None, help="Apps may register themselves.")
 @click.option("--notifications", type=click.File("rb"), callback=_notifications, help="JSON: howto/notifications.md.")
+@click.option("--brand", type=click.File("rb"), callback=_brand, help="JSON: howto/pages.md.")
 @options.as_json
 @options.data
 def set_(slug: str, as_json: bool, **chosen: Any) -> None:

@@ -7,7 +7,7 @@ same ones, and no two installations share them.
 import hmac
 from typing import Any
 
-from fhir_server.demo.site import DOCTORS, STAFF
+from fhir_server.demo.site import DEVICES, DOCTORS, STAFF
 from fhir_server.security import accounts
 from fhir_server.security.roles import roles
 from fhir_server.settings import settings
@@ -16,7 +16,7 @@ from fhir_server.storage.session import Session
 
 _SYLLABLES = [consonant + vowel for vowel in "ao" for consonant in "bdfgjklmnprstvwz"]
 # A service account is an OAuth client, not a person.
-_NOT_PEOPLE = ("service",)
+_NOT_PEOPLE = ("service", "guest")
 
 
 def demo_accounts(db: Session, tenant_id: int, patient_id: str | None) -> list[dict[str, str]]:
@@ -44,6 +44,8 @@ def _links(role: str, patient_id: str | None) -> dict[str, Any]:
         return {"patients": (patient_id,)}
     if role == "practitioner":
         return {"fhir_user": DOCTORS[0].reference}
+    if role in DEVICES:
+        return {"fhir_user": f"Device/demo-{role}"}
     return {"fhir_user": f"Practitioner/demo-{role}"} if role in STAFF else {}
 
 

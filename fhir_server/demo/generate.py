@@ -13,6 +13,8 @@ from uuid import UUID
 
 from fhir_server.demo.agenda import DAYS, Person, agenda_bundle
 from fhir_server.demo.clinical import ALLERGIES, DISEASES, HEIGHT, LABS, VISITS, VITALS, WEIGHT
+from fhir_server.demo.first_patient import first_patient_resources
+from fhir_server.demo.growth import growth_resources, is_child
 from fhir_server.demo.people import ARABIC, COUNTRIES, Country
 from fhir_server.demo.records import (
     Patient,
@@ -40,9 +42,12 @@ def generate(seed: int, patients: int, *, now: datetime) -> Iterator[dict[str, A
     people: list[Person] = []
     for first in range(min(patients, FULL)):
         yield transaction(_record(random, first, people, today))
+    if people:
+        yield transaction([put(each) for each in first_patient_resources(people[0].reference, now)])
     for first in range(FULL, patients, _PER_BUNDLE):
         numbers = range(first, min(first + _PER_BUNDLE, patients))
         yield transaction([put(_patient(random, number, people, today)) for number in numbers])
+    yield transaction([put(each) for each in growth_resources(people, today)])
     for days in DAYS:
         yield transaction(agenda_bundle(random, people, now, days))
 
@@ -50,7 +55,7 @@ def generate(seed: int, patients: int, *, now: datetime) -> Iterator[dict[str, A
 def count(patients: int) -> int:
     """How many Bundles `generate` gives."""
     light = max(patients - FULL, 0)
-    return 1 + min(patients, FULL) + -(-light // _PER_BUNDLE) + len(DAYS)
+    return 2 + (patients > 0) + min(patients, FULL) + -(-light // _PER_BUNDLE) + len(DAYS)
 
 
 def transaction(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def _record(random: Random, number: int, people: list[Person], today: date) -> l
     out = _Entries(random)
     patient = _patient(random, number, people, today)
     who = Patient(people[-1].reference, people[-1].display, random.choice(DOCTORS))
-    _history(random, who, out, today)
+    _history(random, who, out, today, grown=not is_child(people[-1], today))
     return [put(patient), *out.entries]
 
 
@@ -138,8 +143,9 @@ def _language(code: str) -> dict[str, Any]:
     return {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": code}]}, "preferred": True}
 
 
-def _history(random: Random, who: Patient, out: _Entries, today: date) -> None:
-    """Visits over the last years: every one is measured, some find a disease that is then treated."""
+def _history(random: Random, who: Patient, out: _Entries, today: date, *, grown: bool) -> None:
+    """Visits over the last years: every one is measured, some find a disease that is then treated. `grown`: weight and
+    height are an adult's; those of children are in `growth`."""
     diseases = random.sample(DISEASES, k=random.choice((0, 1, 1, 2, 3)))
     for allergen in random.sample(ALLERGIES, k=random.choice((0, 0, 1, 2))):
         out.post(allergy(who, allergen, today - timedelta(days=random.randint(400, 3000))))
@@ -153,8 +159,10 @@ def _history(random: Random, who: Patient, out: _Entries, today: date) -> None:
         out.post(blood_pressure(random, who, visit, at))
         for measure in random.sample(VITALS, k=2):
             out.post(observation(random, who, visit, at, measure, "vital-signs"))
-        out.post(observation(random, who, visit, at, WEIGHT, "vital-signs", weight + random.gauss(0, 1)))
-        if index == 0:
+        weighed = weight + random.gauss(0, 1)
+        if grown:
+            out.post(observation(random, who, visit, at, WEIGHT, "vital-signs", weighed))
+        if grown and index == 0:
             out.post(observation(random, who, visit, at, HEIGHT, "vital-signs", height))
         for measure in random.sample(LABS, k=random.choice((0, 3, 5))):
             out.post(observation(random, who, visit, at, measure, "laboratory"))

@@ -98,6 +98,10 @@ ECHO_ROOM = ("demo-room-echo", "Salle d'échographie", MAARIF)
 _ROOMS = (("demo-room-1", "Cabinet 1", MAARIF), ("demo-room-2", "Cabinet 2", MAARIF), ECHO_ROOM,
           ("demo-room-3", "Cabinet 3", ANFA))  # fmt: skip
 
+# What hangs in the waiting room, by the role of its account.
+DEVICES = {"board": "Écran de la salle d'attente", "kiosk": "Borne de l'entrée"}
+_QUEUES = ("HealthcareService/demo-queue", "HealthcareService/demo-laboratory")
+
 
 def put(resource: dict[str, Any]) -> dict[str, Any]:
     """The entry of a transaction that writes a resource under its id."""
@@ -126,8 +130,20 @@ def site_resources(today: date) -> Iterator[dict[str, Any]]:
     for role, (given, family, gender) in STAFF.items():
         yield {"resourceType": "Practitioner", "id": f"demo-{role}", "active": True, "gender": gender,
                "name": [{"use": "official", "family": family, "given": [given]}]}  # fmt: skip
+    for kind, name in DEVICES.items():
+        yield _device(kind, name)
     hours = (Hours(_WEEK[:6], "09:00", "18:00"),)
     yield _schedule("Schedule/demo-room-echo", f"Location/{ECHO_ROOM[0]}", ECHO_ROOM[1], hours, today)
+
+
+def _device(kind: str, name: str) -> dict[str, Any]:
+    parts = [{"url": "queue", "valueReference": {"reference": queue}} for queue in _QUEUES]
+    return {
+        "resourceType": "Device", "id": f"demo-{kind}", "status": "active", "location": {"reference": MAARIF},
+        "extension": [{"url": "urn:salam:StructureDefinition:waiting-room", "extension": parts}],
+        "type": {"coding": [{"system": "urn:salam:CodeSystem:device-kind", "code": kind}]},
+        "deviceName": [{"name": name, "type": "user-friendly-name"}], "owner": {"reference": ORGANIZATION},
+    }  # fmt: skip
 
 
 _PHYSICAL = "http://terminology.hl7.org/CodeSystem/location-physical-type"
