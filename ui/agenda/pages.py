@@ -1,0 +1,5 @@
+"""The room's pages."""
+
+from ui.agenda.views import bp
+
+BLUEPRINTS = (bp,)

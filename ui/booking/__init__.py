@@ -1,0 +1,1 @@
+"""Booking online: find a time, hold it, say who comes, prove it by a code; with and without an account."""

@@ -1,0 +1,1 @@
+"""The waiting room: the board that calls, and the kiosk that gives tickets. Both are devices, not people."""
