@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import bare, disk, measure, paging, report, scheduling, scoped, server
+from tests.bench import bare, desk, disk, measure, paging, report, scheduling, scoped, server
 from tests.bench.checking import WrongReply
 from tests.bench.data import Site
 from tests.bench.exchange import Connection, Target
@@ -32,7 +32,7 @@ def _size(text: str) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = ", ".join([*(workload.name for workload in WORKLOADS), scoped.NAME, scheduling.NAME, _PAGES, "ceiling"])
+    names = ", ".join([*(workload.name for workload in WORKLOADS), scoped.NAME, scheduling.NAME, desk.NAME, _PAGES, "ceiling"])
     parser = argparse.ArgumentParser(prog="dev.py bench", description=(__doc__ or "").split("\n\n")[0])
     sizes = "resources: 10k, 300k, 1m (default 10k)"
     parser.add_argument("--size", nargs="+", type=_size, default=[10_000], metavar="N", help=sizes)
@@ -98,6 +98,7 @@ def _run(arguments: argparse.Namespace, size: int) -> Report:
         _scoped(made, machine, site, serving, arguments.only)
         _cells(made, machine, site, arguments.only)
         _scheduling(made, machine, site, arguments.only)
+        _desk(made, machine, site, serving, arguments.only)
     for text in scoped.summary(made.cells):
         print(text)
     for text in report.summary(made):
@@ -118,6 +119,14 @@ def _scheduling(made: Report, machine: Machine, site: Site, only: list[str] | No
     if only is not None and scheduling.NAME not in only:
         return
     for cell in scheduling.cells(machine, site):
+        made.cells.append(cell)
+        print(report.line(cell, made.ceiling), flush=True)
+
+
+def _desk(made: Report, machine: Machine, site: Site, serving: server.Server, only: list[str] | None) -> None:
+    if only is not None and desk.NAME not in only:
+        return
+    for cell in desk.cells(machine, site, serving):
         made.cells.append(cell)
         print(report.line(cell, made.ceiling), flush=True)
 
