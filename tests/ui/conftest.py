@@ -112,12 +112,19 @@ class Demo:
         page.context.add_cookies([{"name": f"salam-{self.slug}", "value": cookie, "url": self.origin}])
 
 
-@pytest.fixture(scope="session")
-def clinic() -> Demo:
-    """The demo clinic of this test process, without a live server."""
-    slug = f"demo-{os.getpid()}"
-    demo_tenant.make(slug, _PATIENTS)
-    return Demo(slug, {each["role"]: each["email"] for each in demo_tenant.people_of(slug)})
+_clinics: dict[str, Demo] = {}
+
+
+@pytest.fixture(scope="module")
+def clinic(request: pytest.FixtureRequest) -> Demo:
+    """The demo clinic of a room's tests in this process, without a live server: what one room changes is not the next
+    one's business."""
+    room = request.path.parent.name
+    if room not in _clinics:
+        slug = f"demo-{room}-{os.getpid()}"
+        demo_tenant.make(slug, _PATIENTS)
+        _clinics[room] = Demo(slug, {each["role"]: each["email"] for each in demo_tenant.people_of(slug)})
+    return _clinics[room]
 
 
 def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -132,8 +139,8 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> N
 
 
 @pytest.fixture(scope="session")
-def demo(clinic: Demo, live_server: str, live_hub_port: int) -> Iterator[Demo]:
-    """The demo clinic on a live server, with its event hub."""
+def live_hub(live_server: str, live_hub_port: int) -> Iterator[None]:
+    """The event hub of the live server."""
     log = Path(settings.data_dir) / "logs" / f"hub-{os.getpid()}.log"
     environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
     before, settings.hub_port = settings.hub_port, live_hub_port
@@ -146,12 +153,18 @@ def demo(clinic: Demo, live_server: str, live_hub_port: int) -> Iterator[Demo]:
         )  # fmt: skip
     try:
         wait_for_port(live_hub_port, hub, log)
-        yield Demo(clinic.slug, clinic.people, live_server)
+        yield
     finally:
         hub.terminate()
         hub.wait(30)
         with suppress(ProcessLookupError):
             os.killpg(hub.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def demo(clinic: Demo, live_server: str, live_hub: None) -> Demo:
+    """The room's clinic on a live server, with its event hub."""
+    return Demo(clinic.slug, clinic.people, live_server)
 
 
 # -- a real browser ----------------------------------------------------------------------------------------------------

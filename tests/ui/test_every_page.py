@@ -71,7 +71,7 @@ def room_of(rule: str) -> str:
     return first if slash else ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def examples(clinic: Demo) -> dict[str, str]:
     """A value for each parameter of an address."""
     client = clinic.client()
