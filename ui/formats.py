@@ -16,7 +16,9 @@ from flask import g
 from fhir_server.core import clock
 from ui.texts import language, ngettext, say
 
-_YEARS, _MONTHS = 2, 24
+_MONTHS = 24
+# ISO 4217 for "no currency".
+_NO_CURRENCY = "X" * 3
 
 
 def country_of_clinic() -> str:
@@ -180,8 +182,9 @@ def money(value: Mapping[str, Any] | None) -> str:
     """A Money with its currency's digits: `250,00 MAD`. "" for none."""
     if not value or value.get("value") is None:
         return ""
+    currency = str(value.get("currency") or _NO_CURRENCY)
     try:
-        return format_currency(Decimal(str(value["value"])), str(value.get("currency", "XXX")), locale=locale())
+        return format_currency(Decimal(str(value["value"])), currency, locale=locale())
     except (ArithmeticError, ValueError):
         # FHIR's decimals have no greatest one.
         return f"{value['value']} {value.get('currency', '')}".strip()

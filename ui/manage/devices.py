@@ -80,21 +80,10 @@ def device(slug: str, device_id: str) -> ResponseReturnValue:
 def save_device(slug: str, device_id: str) -> ResponseReturnValue:
     """Stores what the form says, unless somebody else changed the device meanwhile."""
     resource = fhir.read(f"Device/{device_id}")
-    before, said, problems = _shown(resource), _typed(), Problems()
-    version = request.form.get("version", "")
+    said, problems = _typed(), Problems()
     _apply(resource, said, problems)
-    if problems:
-        return _form(resource, said, problems)
-    if version != resource["meta"]["versionId"]:
-        return _form(resource, said, problems, overtaken=saving.differences(said, before, _LABELS))
-    try:
-        fhir.update(resource, if_match=version)
-    except Refused as error:
-        if error.status == 412:
-            now = _shown(fhir.read(f"Device/{device_id}"))
-            return _form(resource, said, problems, overtaken=saving.differences(said, now, _LABELS))
-        return _form(resource, said, problems, saving.note(error, problems, resource))
-    return see_other(f"/t/{slug}/ui/manage/devices/{device_id}?saved=1")
+    again = saving.store(resource, said, problems, shown=_shown, labels=_LABELS, form=_form)
+    return again or see_other(f"/t/{slug}/ui/manage/devices/{device_id}?saved=1")
 
 
 @bp.post("/devices/<device_id>/pair")

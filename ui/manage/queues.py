@@ -83,23 +83,10 @@ def queue(slug: str, queue_id: str) -> ResponseReturnValue:
 def save_queue(slug: str, queue_id: str) -> ResponseReturnValue:
     """Stores what the form says, unless somebody else changed the queue meanwhile."""
     resource = fhir.read(f"HealthcareService/{queue_id}")
-    before = queue_form.shown(resource)
     said, problems = queue_form.typed(request.form), Problems()
-    version = request.form.get("version", "")
     queue_form.apply(resource, said, problems)
-    if problems:
-        return _form(resource, said, problems)
-    if version != resource["meta"]["versionId"]:
-        return _form(resource, said, problems, overtaken=saving.differences(said, before, _LABELS))
-    try:
-        fhir.update(resource, if_match=version)
-    except Refused as error:
-        if error.status == 412:
-            now = fhir.read(f"HealthcareService/{queue_id}")
-            differing = saving.differences(said, queue_form.shown(now), _LABELS)
-            return _form(now, said, problems, overtaken=differing)
-        return _form(resource, said, problems, saving.note(error, problems, resource))
-    return see_other(f"/t/{slug}/ui/manage/queues/{queue_id}?saved=1")
+    again = saving.store(resource, said, problems, shown=queue_form.shown, labels=_LABELS, form=_form)
+    return again or see_other(f"/t/{slug}/ui/manage/queues/{queue_id}?saved=1")
 
 
 def all_queues() -> list[dict[str, Any]]:

@@ -1,14 +1,45 @@
 """What every form of these pages does when the server does not take it: the typed text stays, and the reason stands at
 the field."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ui.fhir import Refused
+from flask import Response, request
+
+from ui import fhir
+from ui.fhir import Refused, Resource
 from ui.manage import parts
 from ui.manage.parts import Problems
 from ui.page import sentence
 from ui.texts import say
+
+
+def store(
+    resource: Resource,
+    said: Mapping[str, Any],
+    problems: Problems,
+    *,
+    shown: Callable[[Resource], Mapping[str, Any]],
+    labels: Mapping[str, str],
+    form: Callable[..., Response],
+) -> Response | None:
+    """Store an edited resource over the version that the form was made from (its field `version`). None when it is
+    stored, else the form again: with its problems, with what the server said, or with what somebody else changed.
+
+    `shown`: what a form says of a resource; `labels`: of its fields; `form`: the room's form of resource, what was
+    typed, problems, and either a refusal or `overtaken`."""
+    if problems:
+        return form(resource, said, problems)
+    version = request.form.get("version", "")
+    try:
+        if version == resource["meta"]["versionId"]:
+            fhir.update(resource, if_match=version)
+            return None
+    except Refused as error:
+        if error.status != 412:
+            return form(resource, said, problems, note(error, problems, resource))
+    now = fhir.read(f"{resource['resourceType']}/{resource['id']}")
+    return form(now, said, problems, overtaken=differences(said, shown(now), labels))
 
 
 def note(error: Refused, problems: Problems, sent: Mapping[str, Any]) -> tuple[str, str]:

@@ -77,22 +77,10 @@ def service(slug: str, service_id: str) -> ResponseReturnValue:
 def save_service(slug: str, service_id: str) -> ResponseReturnValue:
     """Stores what the form says, unless somebody else changed the service meanwhile."""
     resource = fhir.read(f"HealthcareService/{service_id}")
-    before = service_form.shown(resource)
     said, problems = service_form.typed(request.form), Problems()
-    version = request.form.get("version", "")
     service_form.apply(resource, said, problems)
-    if problems:
-        return _form(resource, said, problems)
-    if version != resource["meta"]["versionId"]:
-        return _form(resource, said, problems, overtaken=saving.differences(said, before, _LABELS))
-    try:
-        fhir.update(resource, if_match=version)
-    except Refused as error:
-        if error.status == 412:
-            now = service_form.shown(fhir.read(f"HealthcareService/{service_id}"))
-            return _form(resource, said, problems, overtaken=saving.differences(said, now, _LABELS))
-        return _form(resource, said, problems, saving.note(error, problems, resource))
-    return see_other(f"/t/{slug}/ui/manage/services/{service_id}?saved=1")
+    again = saving.store(resource, said, problems, shown=service_form.shown, labels=_LABELS, form=_form)
+    return again or see_other(f"/t/{slug}/ui/manage/services/{service_id}?saved=1")
 
 
 @bp.post("/services/<service_id>/active")
