@@ -10,6 +10,7 @@ import gzip
 import re
 import sys
 import tarfile
+import zipfile
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,37 @@ def resource_ids(structures: Json) -> None:
                     row[1], row[6] = [["id", []]], ""
 
 
+# --- structure definitions as resources ---------------------------------------------------------------------------
+
+DROP_STRUCTURE = {"text", "mapping", "differential", "contact", "meta"}
+DROP_ELEMENT = {"mapping", "comment", "requirements", "alias", "example"}
+
+
+def structure_resource(definition: Json) -> Json:
+    """A StructureDefinition as snapshots are made from it and shown: without mappings and background prose."""
+    kept = {k: v for k, v in definition.items() if k not in DROP_STRUCTURE}
+    if "snapshot" in definition:
+        elements = definition["snapshot"]["element"]
+        kept["snapshot"] = {
+            "element": [{k: v for k, v in element.items() if k not in DROP_ELEMENT} for element in elements]
+        }
+    return kept
+
+
+def write_structures(folder: Path, definitions: list[Json]) -> None:
+    """One file for each definition, so that one can be read without the others, and `index.json`: {url: file}."""
+    names = {definition["url"]: f"{definition['id']}.json" for definition in definitions}
+    with zipfile.ZipFile(folder / "structure-definitions.zip", "w") as archive:
+        _add(archive, "index.json", msgspec.json.encode(names, order="sorted"))
+        for definition in definitions:
+            _add(archive, names[definition["url"]], msgspec.json.encode(structure_resource(definition)))
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
+
+
 # --- search parameters --------------------------------------------------------------------------------------------
 
 
@@ -293,6 +325,7 @@ def main(arguments: list[str]) -> int:
     }
     for name, value in made.items():
         write(folder, name, value)
+    write_structures(folder, package["StructureDefinition"])
     print("\n".join(report(folder, made)))
     return 0
 

@@ -20,6 +20,7 @@ from fhir_server.rest import dispatch
 Resource = dict[str, Any]
 Params = Mapping[str, Any] | Sequence[tuple[str, Any]]
 _PATCH = "application/json-patch+json"
+_ISSUE = "urn:salam:CodeSystem:issue"
 
 
 class Refused(Exception):
@@ -45,7 +46,8 @@ class Refused(Exception):
         """The code of `urn:salam:CodeSystem:issue` that tells programs why; "" when there is none."""
         for each in self.issues:
             for coding in each.get("details", {}).get("coding", ()):
-                return str(coding.get("code", ""))
+                if coding.get("system") == _ISSUE:
+                    return str(coding.get("code", ""))
         return ""
 
     @property

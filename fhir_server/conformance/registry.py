@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from fhir_server.conformance.canonicals import Canonicals, no_canonicals
 from fhir_server.conformance.compartments import Compartments, load_compartments
 from fhir_server.conformance.definitions import read_definitions
 from fhir_server.conformance.derived import with_derived
@@ -18,6 +19,7 @@ from fhir_server.conformance.search_parameters import (
 )
 from fhir_server.conformance.structures import Structure, load_structures
 from fhir_server.conformance.value_sets import Codes, Expander
+from fhir_server.storage.definitions import DefinitionRow
 
 
 class Terminology:
@@ -47,6 +49,7 @@ class Registry:
 
     version: the tenant's registry version it was built for (0 = base). type_ids: stable small integers, the position
     in the sorted R4 list counted from 1. pending: own parameters (type, code) whose index is still being built.
+    canonicals: the definitions that the tenant stores, by url.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class Registry:
         compartments: Compartments,
         terminology: Terminology,
         pending: frozenset[tuple[str, str]] = frozenset(),
+        canonicals: Canonicals | None = None,
     ) -> None:
         self.version = version
+        self.canonicals = canonicals or no_canonicals()
         self.pending = pending
         self.structures = structures
         self.operations = operations
@@ -127,9 +132,12 @@ def base_registry() -> Registry:
 
 
 def tenant_registry(
-    version: int, search_parameters: Sequence[dict[str, Any]], pending: frozenset[tuple[str, str]] = frozenset()
+    version: int,
+    search_parameters: Sequence[dict[str, Any]],
+    pending: frozenset[tuple[str, str]] = frozenset(),
+    definitions: Sequence[DefinitionRow] = (),
 ) -> Registry:
-    """The base with a tenant's own SearchParameter resources; everything else is shared.
+    """The base with a tenant's own SearchParameter resources and the places of its definitions; the rest is shared.
 
     An own parameter replaces the base one of the same url; on a type, the tenant's wins over another with its code.
     Raises `Unprocessable` for a resource that cannot be used as a search parameter.
@@ -140,4 +148,7 @@ def tenant_registry(
         own = tenant_search_definition(resource, base.type_ids)
         searches.pop(own.url, None)
         searches[own.url] = own
-    return Registry(version, base.structures, searches, base.operations, base.compartments, base.terminology, pending)
+    return Registry(
+        version, base.structures, searches, base.operations, base.compartments, base.terminology, pending,
+        Canonicals(definitions, base.type_ids),
+    )  # fmt: skip

@@ -10,24 +10,29 @@ from types import MappingProxyType
 from typing import Any
 
 ISSUE_SYSTEM = "urn:salam:CodeSystem:issue"
+RULE_SYSTEM = "urn:salam:CodeSystem:validation-rule"
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One OperationOutcome.issue. `expression`: FHIRPath of the element or `http.<header or parameter>`; `detail`: code
-    of the code system `urn:salam:CodeSystem:issue` for what programs tell apart."""
+    of the code system `urn:salam:CodeSystem:issue` for what programs tell apart; `rule`: the key of the rule that was
+    broken (`pat-1`, or `profile-url#Patient.name:official` for what a profile says)."""
 
     severity: str
     code: str
     text: str
     expression: str | None = None
     detail: str | None = None
+    rule: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The issue as it stands in an OperationOutcome."""
         details: dict[str, Any] = {"text": self.text}
-        if self.detail:
-            details = {"coding": [{"system": ISSUE_SYSTEM, "code": self.detail}], **details}
+        named = ((ISSUE_SYSTEM, self.detail), (RULE_SYSTEM, self.rule))
+        codings = [{"system": system, "code": code} for system, code in named if code]
+        if codings:
+            details = {"coding": codings, **details}
         issue: dict[str, Any] = {"severity": self.severity, "code": self.code, "details": details}
         if self.expression:
             issue["expression"] = [self.expression]
@@ -67,7 +72,7 @@ class FhirError(Exception):
     def within(self, path: str) -> "FhirError":
         """The same error as seen from a Bundle entry: every expression is put under `path`."""
         self.issues = [
-            Issue(i.severity, i.code, i.text, _under(path, i.expression), i.detail) for i in self.issues
+            Issue(i.severity, i.code, i.text, _under(path, i.expression), i.detail, i.rule) for i in self.issues
         ]
         return self
 

@@ -1,43 +1,67 @@
-"""Definitions that a tenant writes about itself: a stored SearchParameter changes how its resources are indexed."""
+"""Definitions that a tenant writes about itself: they change what its resources are checked against and searched by."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_server.conformance.canonicals import CANONICAL_TYPES
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.resource_json import decode
 from fhir_server.search.parameter_resource import check_search_parameter
-from fhir_server.storage import tenants
+from fhir_server.storage import definitions, tenants
+from fhir_server.storage.definitions import DefinitionRow
 from fhir_server.storage.versions import NewVersion
 
-DEFINING_TYPES = ("SearchParameter",)
+PACKAGE = "urn:salam:CodeSystem:package"
 
 
 def concerns(ctx: Context, news: Sequence[NewVersion]) -> bool:
     """Whether any of the versions is a definition."""
-    type_ids = {ctx.registry.type_ids[name] for name in DEFINING_TYPES}
+    type_ids = {ctx.registry.type_ids[name] for name in CANONICAL_TYPES}
     return any(new.type_id in type_ids for new in news)
 
 
 def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
-    """Check new definitions, raise the tenant's registry version, and queue the indexing of the types concerned.
+    """Check new definitions, remember where they are, raise the tenant's registry version, and queue the indexing of
+    the types concerned.
 
     Raises `Unprocessable` (and so undoes the write) when an active SearchParameter cannot be indexed.
     """
-    type_ids = {ctx.registry.type_ids[name] for name in DEFINING_TYPES}
-    for new in news:
-        if new.type_id not in type_ids:
-            continue
-        for body in (new.body, new.old.body if new.old else b""):
-            definition = decode(body) if body else {}
-            if definition.get("status") == "active":
-                if body is new.body:
-                    _check(ctx, definition)
-                types = list(dict.fromkeys(definition.get("base", [])))
-                tenants.queue_backfill(ctx.db, ctx.tenant.id, definition["url"], definition["code"], types)
+    type_ids = {ctx.registry.type_ids[name] for name in CANONICAL_TYPES}
+    concerned = [new for new in news if new.type_id in type_ids]
+    search_parameter = ctx.registry.type_ids["SearchParameter"]
+    for new in concerned:
+        if new.type_id == search_parameter:
+            _index(ctx, new)
+    rows = [row for new in concerned if (row := row_of(new)) is not None]
+    definitions.replace(ctx.db, ctx.tenant.id, [new.rid for new in concerned], rows)
     tenants.raise_registry_version(ctx.db, ctx.tenant.id)
     if not ctx.db.held:
         ctx.db.commit()
+
+
+def row_of(new: NewVersion) -> DefinitionRow | None:
+    """Where a new version can be found by its url; None for a deletion and for what has no url."""
+    resource: dict[str, Any] = {} if new.deleted else decode(new.body)
+    if "url" not in resource:
+        return None
+    subject = resource.get("supplements" if resource["resourceType"] == "CodeSystem" else "type", "")
+    packages = [tag.get("code", "") for tag in resource["meta"].get("tag", ()) if tag.get("system") == PACKAGE]
+    return DefinitionRow(
+        new.type_id, resource["url"], new.rid, resource.get("version", ""), new.version, new.id,
+        resource.get("status", ""), resource.get("derivation") or resource.get("content", ""),
+        subject if isinstance(subject, str) else "", packages[0] if packages else "",
+    )  # fmt: skip
+
+
+def _index(ctx: Context, new: NewVersion) -> None:
+    for body in (new.body, new.old.body if new.old else b""):
+        definition = decode(body) if body else {}
+        if definition.get("status") == "active":
+            if body is new.body:
+                _check(ctx, definition)
+            types = list(dict.fromkeys(definition.get("base", [])))
+            tenants.queue_backfill(ctx.db, ctx.tenant.id, definition["url"], definition["code"], types)
 
 
 def _check(ctx: Context, definition: dict[str, Any]) -> None:

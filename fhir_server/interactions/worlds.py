@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fhir_server.conformance.registry import Registry, base_registry, tenant_registry
 from fhir_server.core.context import Tenant
 from fhir_server.core.resource_json import decode
-from fhir_server.storage import tenants
+from fhir_server.storage import definitions, tenants
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.session import Session
 
@@ -39,12 +39,16 @@ def refresh(db: Session, slug: str) -> World:
         state = tenants.find(db, slug)
         db.enter(state.tenant.id, None, state.registry_version)
         try:
+            held = definitions.all_definitions(db, state.tenant.id)
             bodies, pending = tenants.definitions(db, state.tenant.id)
         except DefinitionsChanged:
             continue
         active = [resource for resource in map(decode, bodies) if resource.get("status") == "active"]
         # Tenants without definitions of their own share one registry, and with it everything compiled from it.
-        own = tenant_registry(state.registry_version, active, frozenset(pending)) if active else base_registry()
+        changed = active or held
+        own = (
+            tenant_registry(state.registry_version, active, frozenset(pending), held) if changed else base_registry()
+        )
         _worlds[slug] = World(state.tenant, own, state.registry_version)
         return _worlds[slug]
     raise DefinitionsChanged

@@ -6,6 +6,13 @@ APP, OWNER = "fhir_app", "fhir_owner"
 # Tables that hold no tenant's data: the directory of tenants, and Alembic's own.
 DIRECTORY = frozenset({"tenant", "alembic_version"})
 _PREDICATE = "(tenant_id = app_tenant())"
+# Tables in which tenant 0 is the site, whose rows every tenant reads and none writes.
+SITE = frozenset({"concept", "concept_posting", "concept_system"})
+_SITE_POLICIES = [
+    (False, "*", "{0}", "((tenant_id = 0) OR (tenant_id = app_tenant()))", _PREDICATE),
+    (True, "*", "{0}", _PREDICATE, _PREDICATE),
+    (True, "r", "{0}", "(tenant_id = 0)", None),
+]
 
 _TABLES = """
     SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
@@ -84,6 +91,9 @@ def faults(db: Connection) -> list[str]:
 def _policy_faults(db: Connection, table: str) -> list[str]:
     found = []
     policies = db.execute(_POLICIES, [f'public."{table}"']).fetchall()
+    if table in SITE:
+        right = sorted((policy[1:] for policy in policies), key=lambda policy: policy[:2]) == _SITE_POLICIES
+        return [] if right else [f"{table}: its policies are not those of the site's content"]
     if sorted(policy[1] for policy in policies) != [False, True]:
         found.append(f"{table}: wants one permissive and one restrictive policy, has {len(policies)}")
     for name, _, command, roles, using, check in policies:

@@ -42,6 +42,10 @@ _BAD = {
     "a right to truncate": "GRANT TRUNCATE ON resource TO fhir_app",
     "a security definer": "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
     "a role over policies": "ALTER ROLE fhir_app BYPASSRLS",
+    "the site's rows written by a tenant": "ALTER POLICY tenant_only ON concept WITH CHECK (true)",
+    "the site's rows changed by a tenant": "ALTER POLICY tenant_allow ON concept USING (true)",
+    "the site's rows deleted by a tenant": "DROP POLICY site_read ON concept; CREATE POLICY site_read ON concept"
+    " USING (tenant_id = 0)",
     "the app as owner": "GRANT fhir_owner TO fhir_app",
 }
 

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -23,12 +24,20 @@ def script() -> ModuleType:
     return module
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """What the compiled files of a folder hold, by name; of archives, each member by `archive/member`."""
+    found = {path.name: gzip.decompress(path.read_bytes()) for path in folder.glob("*.gz")}
+    for path in folder.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            found |= {f"{path.name}/{name}": archive.read(name) for name in archive.namelist()}
+    return found
+
+
 @needs_shared
 def test_the_tree_holds_what_the_script_makes(tmp_path: Path) -> None:
     package = shared_file("fhir-r4/hl7.fhir.r4.core-4.0.1.tgz")
     assert script().main([str(package), str(tmp_path)]) == 0
-    made = {path.name: gzip.decompress(path.read_bytes()) for path in tmp_path.iterdir()}
-    held = {path.name: gzip.decompress(path.read_bytes()) for path in R4.glob("*.json.gz")}
+    made, held = contents(tmp_path), contents(R4)
     assert made.keys() == held.keys()
     for name, content in made.items():
         assert content == held[name], f"{name} is not what compile_r4.py makes"
@@ -46,3 +55,4 @@ def test_without_arguments_it_says_how_it_is_used(capsys: pytest.CaptureFixture[
 
 def test_compiled_files_stay_small() -> None:
     assert sum(path.stat().st_size for path in R4.glob("*.json.gz")) < 2_000_000
+    assert sum(path.stat().st_size for path in R4.glob("*.zip")) < 4_000_000
