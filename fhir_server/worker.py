@@ -26,10 +26,12 @@ from fhir_server.rest.dispatch import session
 from fhir_server.security import audit_seal, mailing
 from fhir_server.settings import settings
 from fhir_server.storage import accounts, event_tickets, idempotency, oauth_grants, tenants, ticket_links
+from fhir_server.storage.concepts import SITE
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.reindex import Job, jobs
 from fhir_server.storage.session import Session
 from fhir_server.storage.tenants import TenantState
+from fhir_server.terminology.importers import jobs as imports
 
 _SWEEP_SECONDS = 5.0
 # Batches of the audit log that one tenant gets sealed before the next one has its turn.
@@ -109,6 +111,9 @@ def sweep() -> None:
                 # One tenant's trouble is not the others'.
                 _log.exception("a tenant could not be tended")
                 db.rollback()
+    for tenant_id in (SITE, *(state.tenant.id for state in active)):
+        if imports.open_jobs(db, tenant_id):
+            terminology.delay(tenant_id)
 
 
 def _attend(db: Session, state: TenantState) -> None:
@@ -194,6 +199,12 @@ def backfill(slug: str) -> None:
     finally:
         with _guard:
             _busy.discard(slug)
+
+
+@celery.task(name="salam.terminology")  # type: ignore[untyped-decorator]
+def terminology(tenant_id: int) -> None:
+    """Do the imports of code systems that wait, and delete what was removed."""
+    imports.run_jobs(session(), tenant_id)
 
 
 def _next_batch(slug: str) -> Job | None:

@@ -77,14 +77,15 @@ CREATE TABLE concept (
 );
 CREATE UNIQUE INDEX concept_code ON concept (tenant_id, system_id, code);
 
--- Sets of concepts by what they have in common: kind w a word of a text, p a property's value (`property`, US, value),
--- c a code without its case.
+-- Sets of concepts by what they have in common: kind w a word of a text, x the beginning of so many words that their
+-- union is kept, p a property's value (`property`, US, value), c a code in small letters where it is written in both.
+-- `numbers`: ranges as pairs of little-endian int4 (first, last + 1), ascending.
 CREATE TABLE concept_posting (
     tenant_id integer NOT NULL,
     system_id integer NOT NULL,
     kind      text COLLATE "C" NOT NULL,
     key       text COLLATE "C" NOT NULL,
-    numbers   int4multirange NOT NULL,
+    numbers   bytea NOT NULL,
     PRIMARY KEY (tenant_id, system_id, kind, key)
 );
 
@@ -107,6 +108,8 @@ CREATE TABLE terminology_job (
 );
 
 -- The codes that a tenant's resources use, by search parameter: what `:in`, `:below` and their kin join with concepts.
+-- `system` '': of a `code` element, which has none. A row of param 0 says that the codes of resources from before this
+-- table are not gathered yet.
 CREATE TABLE used_code (
     tenant_id integer NOT NULL,
     param     integer NOT NULL,
@@ -115,6 +118,10 @@ CREATE TABLE used_code (
     key       bigint NOT NULL,
     PRIMARY KEY (tenant_id, param, system, code)
 );
+
+ALTER TABLE resource NO FORCE ROW LEVEL SECURITY;
+INSERT INTO used_code (tenant_id, param, system, code, key) SELECT DISTINCT tenant_id, 0, '', '', 0 FROM resource;
+ALTER TABLE resource FORCE ROW LEVEL SECURITY;
 
 -- Transitive closure tables that clients keep up by `$closure`. https://hl7.org/fhir/R4/terminology-service.html#closure
 CREATE TABLE closure_name (

@@ -4,10 +4,12 @@ The concepts of a code system are numbered so that a hierarchy's branches are ru
 concepts below one of them are a few ranges, and union, intersection and difference cost as much as there are ranges.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
+_MUCH_FEWER = 8
+_END = (0, 0)
 
 
 class Spans:
@@ -29,12 +31,17 @@ class Spans:
     def _settle(self, merged: list[Range]) -> None:
         self.ranges = tuple(merged)
         self._starts = [low for low, _ in merged]
-        self.count = sum(high - low for low, high in merged)
+        self.count = sum([high for _, high in merged]) - sum(self._starts)
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> "Spans":
         """The set of these numbers, in any order."""
         return cls((number, number + 1) for number in numbers)
+
+    @classmethod
+    def ascending(cls, ranges: list[Range]) -> "Spans":
+        """The set of ranges that are ascending, not empty and not touching already."""
+        return cls._made(ranges)
 
     @classmethod
     def _made(cls, merged: list[Range]) -> "Spans":
@@ -71,17 +78,39 @@ class Spans:
         return Spans((*self.ranges, *other.ranges))
 
     def __and__(self, other: "Spans") -> "Spans":
+        few, many = (self, other) if len(self.ranges) < len(other.ranges) else (other, self)
+        if len(few.ranges) * _MUCH_FEWER < len(many.ranges):
+            return few._within(many)
         found: list[Range] = []
-        mine, theirs = self.ranges, other.ranges
-        i = j = 0
-        while i < len(mine) and j < len(theirs):
-            low, high = max(mine[i][0], theirs[j][0]), min(mine[i][1], theirs[j][1])
-            if low < high:
-                found.append((low, high))
-            if mine[i][1] < theirs[j][1]:
-                i += 1
+        mine, theirs = iter(self.ranges), iter(other.ranges)
+        low, high = next(mine, _END)
+        low_too, high_too = next(theirs, _END)
+        # Written out: this is the loop that typing ahead in large code systems waits for.
+        while low != high and low_too != high_too:
+            if high <= low_too:
+                low, high = next(mine, _END)
+            elif high_too <= low:
+                low_too, high_too = next(theirs, _END)
             else:
-                j += 1
+                found.append((low if low > low_too else low_too, high if high < high_too else high_too))
+                if high < high_too:
+                    low, high = next(mine, _END)
+                else:
+                    low_too, high_too = next(theirs, _END)
+        return Spans._made(found)
+
+    def _within(self, many: "Spans") -> "Spans":
+        """The intersection with a set of many more ranges: those between are taken as they are."""
+        found: list[Range] = []
+        for low, high in self.ranges:
+            first = max(bisect_right(many._starts, low) - 1, 0)
+            piece = list(many.ranges[first : bisect_left(many._starts, high, first)])
+            if piece and piece[0][1] <= low:
+                del piece[0]
+            if piece:
+                piece[0] = (max(piece[0][0], low), piece[0][1])
+                piece[-1] = (piece[-1][0], min(piece[-1][1], high))
+            found += piece
         return Spans._made(found)
 
     def __sub__(self, other: "Spans") -> "Spans":

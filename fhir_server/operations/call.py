@@ -13,7 +13,7 @@ from fhir_server.core.messages import FhirResponse
 class OperationCall:
     """`parameters`: values by name, as lists where the definition lets a parameter repeat; `extra`: (name, value) of
     what the definition does not name but the operation takes (search parameters, the page cursor); `if_match`: the
-    request's If-Match."""
+    request's If-Match; `language`: its Accept-Language."""
 
     operation: Operation
     type: str | None
@@ -21,6 +21,7 @@ class OperationCall:
     parameters: dict[str, Any]
     extra: Sequence[tuple[str, str]] = ()
     if_match: str | None = None
+    language: str | None = None
 
     @property
     def path(self) -> str:

@@ -1,41 +1,36 @@
-"""Definitions that a tenant stores, found by canonical url for the terminology operations."""
+"""What the terminology operations have in common: the definition named, languages, versions, refusals."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import NotSupported
+from fhir_server.core.errors import Invalid, NotSupported
 from fhir_server.core.resource_json import decode
-from fhir_server.interactions.search import matches
+from fhir_server.interactions.read import read
 from fhir_server.operations.call import OperationCall
-from fhir_server.security import policy
-from fhir_server.storage import resources
-from fhir_server.terminology.definitions import Definitions, Find
+from fhir_server.terminology.languages import preferred
+from fhir_server.terminology.resources import Held
 
 
-def definitions(ctx: Context) -> Definitions:
-    """The code systems and value sets that the caller may see: the tenant's own before the package's."""
-    return Definitions(ctx.registry, finder(ctx, "CodeSystem"), finder(ctx, "ValueSet"))
+def instance(ctx: Context, resource_type: str, resource_id: str) -> Held:
+    """The stored definition that the URL names. Raises as `read`."""
+    version = read(ctx, resource_type, resource_id)
+    return Held(decode(version.body), (ctx.tenant.id, version.rid, version.version))
 
 
-def finder(ctx: Context, resource_type: str) -> Find:
-    """Looks a resource of the type up by url: the newest one when there are several."""
-    readable = policy.readable_types(ctx)
-    if readable is not None and resource_type not in readable:
-        return lambda url: None
+def languages(call: OperationCall) -> tuple[str, ...]:
+    """The languages of displays that the caller wants: by displayLanguage, else by Accept-Language."""
+    return preferred(call.parameters.get("displayLanguage") or call.language)
 
-    def find(url: str) -> Mapping[str, Any] | None:
-        if not url:
-            return None
-        found = matches(ctx, resource_type, [("url", _escaped(url))], limit=1)
-        if not found:
-            return None
-        type_id = ctx.registry.type_ids[resource_type]
-        version = resources.read(ctx.db, ctx.tenant.id, type_id, resource_type, found[0].id)
-        stored: Mapping[str, Any] | None = decode(version.body) if version and not version.deleted else None
-        return stored
 
-    return find
+def versions_of(name: str, values: Iterable[str]) -> Mapping[str, str]:
+    """{system: version} of parameters that name code systems as `system|version`."""
+    found: dict[str, str] = {}
+    for canonical in values:
+        url, mark, version = canonical.partition("|")
+        if not mark or not url or not version:
+            raise Invalid(f"{name} is written as system|version.", expression=f"http.{name}", code="value")
+        found[url] = version
+    return found
 
 
 def refuse(call: OperationCall, names: Mapping[str, str]) -> None:
@@ -44,9 +39,3 @@ def refuse(call: OperationCall, names: Mapping[str, str]) -> None:
     for name, why in names.items():
         if name in call.parameters:
             raise NotSupported(f"${call.operation.code} does not take {name} here: {why}", expression=f"http.{name}")
-
-
-def _escaped(value: str) -> str:
-    for mark in "\\,$|":
-        value = value.replace(mark, "\\" + mark)
-    return value

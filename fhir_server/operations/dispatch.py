@@ -11,20 +11,35 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, MethodNotAllowed, NotFound, NotSupported
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import decode, encode
-from fhir_server.operations import accounts_changes, app_changes, break_glass, idempotency, parameters
+from fhir_server.operations import (
+    accounts_changes,
+    app_changes,
+    break_glass,
+    idempotency,
+    packages,
+    parameters,
+    terminologies,
+    validation_policy,
+)
 from fhir_server.operations.accounts_list import accounts
 from fhir_server.operations.app_launch import launch_app
 from fhir_server.operations.apps import apps
 from fhir_server.operations.call import OperationCall, Table, Wired
+from fhir_server.operations.closure import closure
+from fhir_server.operations.convert_quantity import convert_quantity
 from fhir_server.operations.disclosures import disclosures
 from fhir_server.operations.event_ticket import event_ticket
 from fhir_server.operations.everything import everything
 from fhir_server.operations.expand import expand
 from fhir_server.operations.explain_access import explain_access
+from fhir_server.operations.fhirpath import fhirpath
 from fhir_server.operations.lastn import lastn
 from fhir_server.operations.lookup import lookup
 from fhir_server.operations.meta import meta, meta_add, meta_delete
+from fhir_server.operations.needs_review import needs_review
+from fhir_server.operations.snapshot import snapshot
 from fhir_server.operations.subsumes import subsumes
+from fhir_server.operations.translate import translate
 from fhir_server.operations.validate import validate
 from fhir_server.operations.validate_code import code_system_validate_code, value_set_validate_code
 from fhir_server.security import audit
@@ -37,8 +52,13 @@ _PAGED = frozenset({"_cursor"})
 
 GENERIC: Table = {
     ("Resource", "validate"): Wired(validate, takes_invalid=True),
+    ("Resource", "fhirpath"): Wired(fhirpath),
+    (None, "fhirpath"): Wired(fhirpath),
     ("Resource", "meta"): Wired(meta),
     (None, "meta"): Wired(meta),
+    (None, "needs-review"): Wired(needs_review),
+    (None, "validation-policy"): Wired(validation_policy.show),
+    (None, "change-validation-policy"): Wired(validation_policy.change),
     ("Resource", "meta-add"): Wired(meta_add),
     ("Resource", "meta-delete"): Wired(meta_delete),
     ("Patient", "everything"): Wired(
@@ -59,13 +79,23 @@ GENERIC: Table = {
     (None, "register-app"): Wired(app_changes.register),
     (None, "change-app"): Wired(app_changes.change),
     (None, "launch-app"): Wired(launch_app),
+    (None, "packages"): Wired(packages.packages),
+    (None, "install-package"): Wired(packages.install),
+    (None, "remove-package"): Wired(packages.remove),
     ("Encounter", "everything"): Wired(everything, _PAGED, logs=True),
     ("Observation", "lastn"): Wired(lastn, _ANY, logs=True),
+    ("StructureDefinition", "snapshot"): Wired(snapshot),
+    (None, "terminologies"): Wired(terminologies.terminologies),
+    (None, "import-terminology"): Wired(terminologies.import_terminology),
+    (None, "remove-terminology"): Wired(terminologies.remove_terminology),
     ("ValueSet", "expand"): Wired(expand),
     ("ValueSet", "validate-code"): Wired(value_set_validate_code),
     ("CodeSystem", "validate-code"): Wired(code_system_validate_code),
     ("CodeSystem", "lookup"): Wired(lookup),
     ("CodeSystem", "subsumes"): Wired(subsumes),
+    ("ConceptMap", "translate"): Wired(translate),
+    (None, "closure"): Wired(closure),
+    (None, "convert-quantity"): Wired(convert_quantity),
 }
 
 
@@ -84,7 +114,8 @@ def invoke(
         raise MethodNotAllowed(f"${code} changes what is stored: use POST.", headers={"Allow": "POST"})
     values, extra = _input(ctx, request, operation, wired)
     given = parameters.checked(operation, values)
-    call = OperationCall(operation, resource_type, resource_id, given, extra, request.header("if-match"))
+    headers = (request.header("if-match"), request.header("accept-language"))
+    call = OperationCall(operation, resource_type, resource_id, given, extra, *headers)
     if operation.affects_state:
         with ctx.db.hold():
             answer = idempotency.once(ctx, request, lambda: _run(ctx, wired, call))

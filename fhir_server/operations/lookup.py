@@ -4,14 +4,15 @@ from typing import Any
 
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid
+from fhir_server.interactions.terminologies import of_caller
 from fhir_server.operations.call import OperationCall
-from fhir_server.operations.canonical import definitions, refuse
+from fhir_server.operations.canonical import languages, refuse
 from fhir_server.terminology import lookup as terminology
 
 
 def lookup(ctx: Context, call: OperationCall) -> dict[str, Any]:
     """What is known of a code, given as system and code or as a Coding."""
-    refuse(call, {"date": "code systems are held in one version, the present one."})
+    refuse(call, {"date": "code systems are held as they are now."})
     asked = call.parameters
     coding: dict[str, Any] = asked.get("coding") or {"system": asked.get("system"), "code": asked.get("code")}
     if "coding" in asked and ("code" in asked or "system" in asked):
@@ -22,9 +23,9 @@ def lookup(ctx: Context, call: OperationCall) -> dict[str, Any]:
             raise Invalid(f"$lookup needs {name}, or a coding that has it.", expression=f"http.{name}", code="required")
     version = asked.get("version") or coding.get("version")
     return terminology.lookup(
-        definitions(ctx),
+        of_caller(ctx),
         f"{system}|{version}" if version else system,
         code,
         frozenset(asked.get("property", ())),
-        asked.get("displayLanguage"),
+        languages(call),
     )

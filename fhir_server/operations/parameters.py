@@ -107,7 +107,11 @@ def _is_resource(kind: str | None, registry: Registry) -> bool:
 
 
 def _value(entry: Mapping[str, Any], definition: OperationParameter, registry: Registry, path: str) -> Any:
+    if definition.parts:
+        return _parts(entry, definition, registry, path)
     kind = definition.type or ""
+    if kind == "Type":
+        return _anything(entry, definition, path)
     if _is_resource(kind, registry):
         resource = entry.get("resource")
         given = resource.get("resourceType") if isinstance(resource, dict) else None
@@ -129,6 +133,43 @@ def _value(entry: Mapping[str, Any], definition: OperationParameter, registry: R
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise Invalid(f"{definition.name} does not hold a {kind}.", expression=f"{path}.{names[0]}", code="value")
     return _converted(value, kind, f"{path}.{names[0]}") if isinstance(value, str) else value
+
+
+def _anything(entry: Mapping[str, Any], definition: OperationParameter, path: str) -> tuple[str, Any, Any]:
+    """(FHIR type, value, `_value` of a primitive) of a parameter that takes a value of any type, or a resource."""
+    resource = entry.get("resource")
+    if isinstance(resource, dict):
+        return str(resource.get("resourceType", "")), resource, None
+    names = {name.removeprefix("_") for name in entry if name.startswith(("value", "_value"))}
+    if len(names) != 1:
+        raise Invalid(f"{definition.name} takes one value or resource.", expression=path, code="required")
+    name = names.pop()
+    return _kind_of(name), entry.get(name), entry.get(f"_{name}")
+
+
+def _parts(entry: Mapping[str, Any], definition: OperationParameter, registry: Registry, path: str) -> dict[str, Any]:
+    """The values of a parameter that has parts, by part: a list where it may repeat, else the one value."""
+    known = {part.name: part for part in definition.parts}
+    entries = entry.get("part", [])
+    found: dict[str, Any] = {}
+    for index, part in enumerate(entries if isinstance(entries, list) else ()):
+        name = part.get("name") if isinstance(part, dict) else None
+        where = f"{path}.part[{index}]"
+        if name not in known:
+            raise NotSupported(
+                f"{definition.name} has no part {name!r}. It has: {', '.join(known)}.", expression=f"{where}.name"
+            )
+        value = _value(part, known[name], registry, where)
+        if known[name].max != 1:
+            found.setdefault(name, []).append(value)
+        elif name in found:
+            raise Invalid(f"{definition.name} takes one {name}.", expression=where, code="multiple-matches")
+        else:
+            found[name] = value
+    for name, part in known.items():
+        if part.min and name not in found:
+            raise Invalid(f"{definition.name} needs the part {name}.", expression=path, code="required")
+    return found
 
 
 _JSON: Mapping[str, type] = {"boolean": bool, "integer": int, "positiveInt": int, "unsignedInt": int}

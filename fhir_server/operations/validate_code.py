@@ -7,31 +7,32 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Invalid
-from fhir_server.core.resource_json import decode
-from fhir_server.interactions.read import read
+from fhir_server.core.errors import Invalid, Unprocessable
+from fhir_server.interactions.terminologies import of_caller
 from fhir_server.operations.call import OperationCall
-from fhir_server.operations.canonical import definitions, finder, refuse
+from fhir_server.operations.canonical import instance, languages, refuse
 from fhir_server.operations.expand import value_set_of
-from fhir_server.terminology.definitions import Definitions, NotLocal
+from fhir_server.terminology.definitions import Definitions, NotLocal, Versions
+from fhir_server.terminology.resources import Held
 from fhir_server.terminology.validate_code import Question, Verdict, any_of, in_code_system, in_value_set
 
 _REFUSED: Mapping[str, str] = {
     "context": "name the value set by url.",
-    "date": "definitions are held in one version, the present one.",
+    "date": "definitions are held as they are now.",
 }
 
 
 def value_set_validate_code(ctx: Context, call: OperationCall) -> dict[str, Any]:
     """Whether a code, Coding or CodeableConcept is in a value set."""
     refuse(call, _REFUSED)
-    here = definitions(ctx)
     questions = _questions(call, call.parameters.get("system"), "systemVersion")
+    # Where the value set says no version, the coding's is meant.
+    meant = {question.system: question.version for question in questions if question.system and question.version}
+    here = of_caller(ctx, versions=Versions(default=meant))
+    if call.parameters.get("inferSystem") is False and any(question.system is None for question in questions):
+        raise Invalid("Name the code's system, or let it be inferred.", expression="http.system", code="required")
     value_set = value_set_of(ctx, call, here)
-    for question in questions:
-        if question.version and question.system:
-            here.table(f"{question.system}|{question.version}")
-    return _answer(call, questions, lambda question: in_value_set(here, value_set, question))
+    return _answer(questions, lambda question: in_value_set(here, value_set, question))
 
 
 def code_system_validate_code(ctx: Context, call: OperationCall) -> dict[str, Any]:
@@ -43,22 +44,23 @@ def code_system_validate_code(ctx: Context, call: OperationCall) -> dict[str, An
         raise Invalid("Name the code system: url, codeSystem or coding.system.", expression="http.url", code="required")
 
     def ask(question: Question) -> Verdict:
-        if system is not None and question.system != system:
-            return Verdict(False, f"The coding is not of the code system {system}.")
-        return in_code_system(here, question)
+        if system is not None and question.system not in (None, system):
+            return Verdict.wrong(question, f"The coding is not of the code system {system}.", "system")
+        return in_code_system(here, question, system)
 
-    return _answer(call, questions, ask)
+    return _answer(questions, ask)
 
 
 def _code_system(ctx: Context, call: OperationCall) -> tuple[str | None, Definitions]:
-    given = call.parameters.get("codeSystem")
-    if call.id is not None:
-        given = decode(read(ctx, "CodeSystem", call.id).body)
-    if given is None:
-        return call.parameters.get("url"), definitions(ctx)
-    url, stored = given.get("url", ""), finder(ctx, "CodeSystem")
-    here = Definitions(ctx.registry, lambda asked: given if asked == url else stored(asked), finder(ctx, "ValueSet"))
-    return url, here
+    given, url = call.parameters.get("codeSystem"), call.parameters.get("url")
+    if len([source for source in (call.id, given, url) if source is not None]) > 1:
+        raise Invalid("Name one code system: by the URL's id, by url, or as codeSystem.", expression="http.url")
+    if call.id is None and given is None:
+        return None if url is None else str(url), of_caller(ctx)
+    held = instance(ctx, "CodeSystem", call.id) if call.id is not None else Held(dict(given or {}), None)
+    if held.resource.get("content") == "supplement":
+        raise Unprocessable("A supplement has no codes of its own: ask the code system that it supplements.")
+    return held.resource.get("url", ""), of_caller(ctx, [held])
 
 
 def _questions(call: OperationCall, system: str | None, version: str) -> Sequence[Question]:
@@ -66,23 +68,29 @@ def _questions(call: OperationCall, system: str | None, version: str) -> Sequenc
     given = [name for name in ("code", "coding", "codeableConcept") if name in asked]
     if len(given) != 1:
         raise Invalid("Give one of code, coding and codeableConcept.", expression="http.code", code="required")
-    abstract, language = asked.get("abstract", True), asked.get("displayLanguage")
+    abstract, wanted = asked.get("abstract", True), languages(call)
     if given == ["code"]:
-        return [Question(system, asked["code"], asked.get("display"), asked.get(version), abstract, language)]
-    codings = [asked["coding"]] if given == ["coding"] else asked["codeableConcept"].get("coding", [])
+        return [Question(system, asked["code"], asked.get("display"), asked.get(version), abstract, wanted, "")]
+    if given == ["coding"]:
+        codings = [("Coding", asked["coding"])]
+    else:
+        listed = asked["codeableConcept"].get("coding", [])
+        codings = [(f"CodeableConcept.coding[{place}]", coding) for place, coding in enumerate(listed)]
     return [
-        Question(c.get("system"), c["code"], c.get("display"), c.get("version"), abstract, language)
-        for c in codings
+        Question(c.get("system"), c["code"], c.get("display"), c.get("version"), abstract, wanted, at)
+        for at, c in codings
         if "code" in c
     ]
 
 
-def _answer(call: OperationCall, questions: Sequence[Question], ask: Callable[[Question], Verdict]) -> dict[str, Any]:
+def _answer(questions: Sequence[Question], ask: Callable[[Question], Verdict]) -> dict[str, Any]:
     verdicts: list[Verdict] = []
     unanswered: NotLocal | None = None
     for question in questions:
         try:
             verdicts.append(ask(question))
+            if verdicts[-1].result:
+                return verdicts[-1].parameters()
         except NotLocal as error:
             unanswered = error
     verdict = any_of(verdicts)

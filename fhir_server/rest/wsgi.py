@@ -26,6 +26,7 @@ StartResponse = Callable[..., Any]
 _HEADERS = (
     ("authorization", "HTTP_AUTHORIZATION"),
     ("accept", "HTTP_ACCEPT"),
+    ("accept-language", "HTTP_ACCEPT_LANGUAGE"),
     ("content-type", "CONTENT_TYPE"),
     ("prefer", "HTTP_PREFER"),
     ("if-match", "HTTP_IF_MATCH"),

@@ -13,3 +13,9 @@ def lock(db: Session, key: int) -> None:
 def lock_all(db: Session, keys: Sequence[int]) -> None:
     """The same for several keys, in the given order, in one round trip."""
     db.run([("SELECT pg_advisory_xact_lock($1)", (key,)) for key in keys])
+
+
+def go_on(db: Session) -> None:
+    """Say that the open transaction is still at work; it would be ended after a minute of silence, and its locks with
+    it."""
+    db.run([("SELECT 1", ())])

@@ -11,7 +11,7 @@ https://www.postgresql.org/docs/18/libpq-pipeline-mode.html
 import logging
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from psycopg import OperationalError, pq
@@ -52,6 +52,7 @@ class Session:
         self._open = False
         self._custom = False
         self._held = 0
+        self._waiting: list[Callable[[], None]] = []
         self.seconds = 0.0
 
     # -- the unit of work ------------------------------------------------------------------------------------------
@@ -77,6 +78,7 @@ class Session:
         self._writing = writing
         self._verified = False
         self._held = 0
+        self._waiting = []
         self.seconds = 0.0
 
     @contextmanager
@@ -108,6 +110,8 @@ class Session:
         rows = self._send([*before, *statements, *after])
         self._open = not after
         self._verified = True
+        if after:
+            self._committed()
         return rows[len(before) : len(before) + len(statements)]
 
     def plain(self, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -125,9 +129,20 @@ class Session:
         if self._open:
             self._send([("COMMIT", ())])
             self._open = False
+        self._committed()
+
+    def when_committed(self, act: Callable[[], None]) -> None:
+        """Call `act` once the open transaction (or the one that begins next) is committed; never when it is undone."""
+        self._waiting.append(act)
+
+    def _committed(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for act in waiting:
+            act()
 
     def rollback(self) -> None:
         """Undo what is not committed."""
+        self._waiting = []
         if not self._open or self._pg is None:
             self._open = False
             return
@@ -143,6 +158,7 @@ class Session:
             self._pg.finish()
         self._pg = None
         self._open = False
+        self._waiting = []
 
     # -- the wire --------------------------------------------------------------------------------------------------
 
@@ -257,6 +273,7 @@ class Session:
     def _recover(self, pg: pq.abc.PGconn, fresh: list[str]) -> None:
         """After an error: end the failed transaction, and forget statements whose preparing may not have happened."""
         self._open = False
+        self._waiting = []
         if pg.status != pq.ConnStatus.OK:
             self.close()
             return

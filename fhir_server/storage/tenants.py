@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -85,6 +86,17 @@ def queue_backfill(db: Session, tenant_id: int, url: str, code: str, types: Sequ
 def raise_registry_version(db: Session, tenant_id: int) -> None:
     """Make every process load the tenant's definitions anew before its next request."""
     db.run([("UPDATE tenant SET registry_version = registry_version + 1 WHERE tenant_id = $1", (tenant_id,))])
+
+
+_SET = (
+    "UPDATE tenant SET settings = settings || jsonb_build_object($2::text, $3::jsonb),"
+    " registry_version = registry_version + 1 WHERE tenant_id = $1"
+)
+
+
+def change_setting(db: Session, tenant_id: int, name: str, value: Any) -> None:
+    """Set one of a tenant's settings in the open transaction; every process knows with its next request."""
+    db.run([(_SET, (tenant_id, name, msgspec.json.encode(value).decode()))])
 
 
 def take_node(db: Session) -> None:

@@ -55,6 +55,10 @@ class IndexEntry(Protocol):
     def quantities(self) -> Sequence[tuple[int, int, float, float]]:
         """(param, unit key, lo, hi) rows of `quantity`."""
 
+    @property
+    def codes(self) -> Sequence[tuple[int, str, str, int]]:
+        """(param, system, code, key) rows of `used_code`; a row may be named more than once."""
+
 
 @dataclass(slots=True)
 class NewVersion:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 _EPOCH_2000_US = 946_684_800_000_000
 _HEADER = struct.Struct(">iiIii")
-_INT8, _INT4, _INT2, _BOOL, _TEXT, _FLOAT8, _TIMESTAMPTZ = 20, 23, 21, 16, 25, 701, 1184
+_INT8, _INT4, _INT2, _BOOL, _TEXT, _BYTEA, _FLOAT8, _TIMESTAMPTZ = 20, 23, 21, 16, 25, 17, 701, 1184
 
 
 class Binary(bytes):
@@ -75,9 +75,17 @@ def bigint(value: int) -> Binary:
 
 def texts(values: Iterable[str | bytes]) -> Binary:
     """text[]"""
-    encoded = [v if isinstance(v, bytes) else v.encode() for v in values]
-    parts = [_HEADER.pack(1, 0, _TEXT, len(encoded), 1)]
-    for value in encoded:
+    return _varying(_TEXT, [v if isinstance(v, bytes) else v.encode() for v in values])
+
+
+def byteas(values: Sequence[bytes]) -> Binary:
+    """bytea[]"""
+    return _varying(_BYTEA, values)
+
+
+def _varying(oid: int, values: Sequence[bytes]) -> Binary:
+    parts = [_HEADER.pack(1, 0, oid, len(values), 1)]
+    for value in values:
         parts.append(struct.pack(">i", len(value)))
         parts.append(value)
     return Binary(b"".join(parts))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fhir_server.storage import wire
+from fhir_server.storage import used_codes, wire
 from fhir_server.storage.index_rows import index_statements
 from fhir_server.storage.session import Session, Statement
 from fhir_server.storage.versions import NewVersion
@@ -133,5 +133,6 @@ def write(
         statements.extend(_update(tenant_id, updated))
     statements.extend(index_statements(tenant_id, news))
     statements.append(_change(tenant_id, news))
+    statements.extend(used_codes.statements(db, tenant_id, news))
     statements.extend(also)
     db.run(statements, final=final)

@@ -1,61 +1,81 @@
 """ValueSet/$expand. https://hl7.org/fhir/R4/valueset-operation-expand.html"""
 
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from fhir_server.conformance.registry import base_registry
 from fhir_server.core.errors import TooCostly
-from fhir_server.terminology.compose import Entry, entries, reach
-from fhir_server.terminology.definitions import Definitions
+from fhir_server.core.resource_json import encode
+from fhir_server.core.spans import NONE, Spans
+from fhir_server.terminology.compose import listed_order, selection
+from fhir_server.terminology.definitions import Definitions, identity
+from fhir_server.terminology.expansion import Expansion, Item, item_of, property_definitions
+from fhir_server.terminology.systems import Part, Selection, System
+from fhir_server.terminology.value_set import Said
+from fhir_server.terminology.words import keys_of, words_of
 
 LARGEST = 5000
+TOO_COSTLY = "http://hl7.org/fhir/StructureDefinition/valueset-toocostly"
 
 
 @dataclass(frozen=True, slots=True)
-class Expansion:
-    """What a caller asks of an expansion; the fields are the operation's parameters."""
+class _Run:
+    """Codes that follow one another in an expansion: of a system, or of systems that are not here."""
 
-    filter: str = ""
-    offset: int = 0
-    count: int | None = None
-    include_designations: bool = False
-    include_definition: bool = False
-    active_only: bool = False
-    exclude_nested: bool = True
-    exclude_not_for_ui: bool = False
-    display_language: str | None = None
-    exclude_systems: frozenset[str] = frozenset()
-    asked: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    system: System | None
+    numbers: Spans | Sequence[int]
+    said: Mapping[Any, Said]
+    codes: Sequence[tuple[str, str]] = ()
+
+    def __len__(self) -> int:
+        return len(self.codes) if self.system is None else len(self.numbers)
+
+    def page(self, offset: int, count: int) -> Iterator[Item]:
+        """So many of its items, from the `offset`-th on."""
+        if self.system is None:
+            for system, code in self.codes[offset : offset + count]:
+                yield Item(None, system, code, None, self.said[system, code])
+            return
+        held = self.numbers
+        page = held.page(offset, count) if isinstance(held, Spans) else held[offset : offset + count]
+        for concept in self.system.page(page):
+            yield Item(self.system, self.system.url, concept.code, concept, self.said.get(concept.code))
 
 
 def expand(definitions: Definitions, value_set: Mapping[str, Any], wanted: Expansion, timestamp: str) -> dict[str, Any]:
     """The value set with its `expansion`; `total` counts what matches before paging, `identifier` is the same for
-    every page. Raises `TooCostly` when more than 5,000 codes would be listed, and as `compose.entries`."""
-    found = [entry for entry in _all(definitions, value_set) if _wanted(entry, wanted)]
-    page = found[wanted.offset :]
-    if wanted.count is not None:
-        page = page[: wanted.count]
-    if len(page) > LARGEST:
+    every page. Codes that a value set lists come in its order, others in their system's. Raises `TooCostly` when more
+    than 5,000 codes would be listed, and as `compose.selection`."""
+    chosen = selection(definitions, value_set)
+    runs = list(_runs(definitions, value_set, chosen, wanted))
+    total = sum(map(len, runs))
+    size = max(0, min(total - wanted.offset, total if wanted.count is None else wanted.count))
+    cut = size > LARGEST
+    if cut and not wanted.limited:
         raise TooCostly(
-            f"The expansion has {len(found)} codes; at most {LARGEST} are listed at a time. Use filter, or count with"
+            f"The expansion has {total} codes; at most {LARGEST} are listed at a time. Use filter, or count with"
             " offset.",
             expression="http.count",
         )
+    items = list(_page(runs, wanted.offset, min(size, LARGEST)))
     expansion: dict[str, Any] = {
-        "identifier": f"urn:uuid:{_identifier(value_set, wanted, found)}",
+        "identifier": f"urn:uuid:{_identifier(definitions, value_set, wanted, chosen, total)}",
         "timestamp": timestamp,
-        "total": len(found),
+        "total": total,
         "offset": wanted.offset,
-        "parameter": [*wanted.asked, *_used(definitions, found)],
+        "parameter": [*wanted.asked, *_used(chosen, wanted)],
     }
-    if page:
-        nested = not wanted.exclude_nested and len(page) == len(found)
-        expansion["contains"] = _nested(page, wanted) if nested else [_item(entry, wanted) for entry in page]
+    extensions = [{"url": TOO_COSTLY, "valueBoolean": True}] if cut else []
+    extensions += property_definitions(wanted.properties)
+    if extensions:
+        expansion = {"extension": extensions, **expansion}
+    if items:
+        several = len({part.system.url for part in chosen.parts}) < len(chosen.parts)
+        listed = [item_of(item, wanted, with_version=several) for item in items]
+        nested = not wanted.exclude_nested and len(items) == total
+        expansion["contains"] = _nested(items, listed) if nested else listed
     if not expansion["parameter"]:
         del expansion["parameter"]
     kept = {k: v for k, v in value_set.items() if k not in ("text", "expansion", "meta")}
@@ -64,103 +84,105 @@ def expand(definitions: Definitions, value_set: Mapping[str, Any], wanted: Expan
     return {**kept, "expansion": expansion}
 
 
-def fold(text: str) -> str:
-    """Text as `filter` compares it: without case and accents."""
-    if text.isascii():
-        return text.lower()
-    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+# -- which codes, in which order ---------------------------------------------------------------------------------------
 
 
-def _all(definitions: Definitions, value_set: Mapping[str, Any]) -> Sequence[Entry]:
-    url = value_set.get("url", "")
-    # Base definitions never change; but a tenant may hold its own version of a system that they draw from.
-    if base_registry().value_set(url) is value_set and definitions.all_base(*_base_reach(url)):
-        return _base_entries(url)
-    return tuple(entries(definitions, value_set).values())
+def _runs(
+    definitions: Definitions, value_set: Mapping[str, Any], chosen: Selection, wanted: Expansion
+) -> Iterator[_Run]:
+    words = words_of(wanted.filter)
+    for part in chosen.parts:
+        if part.system.url in wanted.exclude_systems:
+            continue
+        found = _narrowed(part, wanted, words)
+        order = listed_order(definitions, value_set, part.system)
+        if Spans.of(order) != found:
+            order = [number for number in order if number in found]
+        if order:
+            yield _Run(part.system, order, part.displays)
+            found = found - Spans.of(order) if len(order) < len(found) else NONE
+        if found:
+            yield _Run(part.system, found, part.displays)
+    codes = [
+        (system, code)
+        for (system, code), said in chosen.listed.items()
+        if system not in wanted.exclude_systems and _matches(words, code, said)
+    ]
+    if codes:
+        yield _Run(None, (), chosen.listed, codes)
 
 
-@lru_cache(maxsize=2048)
-def _base_reach(url: str) -> tuple[set[str], set[str]]:
-    registry = base_registry()
-    return reach(Definitions(registry), registry.value_set(url) or {})
+def _narrowed(part: Part, wanted: Expansion, words: Sequence[str]) -> Spans:
+    found = part.concepts
+    if wanted.filter:
+        matching = part.system.matching(words)
+        # Under what the value set itself calls a code it is found, too.
+        called = [code for code, said in part.displays.items() if _matches(words, code, said)]
+        matching |= Spans.of(part.system.numbers(called).values())
+        # Of a whole system, what matches is what is wanted: a hundred thousand ranges need not be gone through.
+        found = matching if found == part.system.every() else found & matching
+    if wanted.active_only:
+        found -= part.system.inactive()
+    if wanted.exclude_not_for_ui:
+        found -= part.system.abstract()
+    return found
 
 
-@lru_cache(maxsize=128)
-def _base_entries(url: str) -> Sequence[Entry]:
-    registry = base_registry()
-    value_set = registry.value_set(url)
-    return () if value_set is None else tuple(entries(Definitions(registry), value_set).values())
+def _matches(words: Sequence[str], code: str, said: Said) -> bool:
+    if not words:
+        return True
+    texts = [code, said[0] or "", *(d.get("value", "") for d in said[1])]
+    keys = set().union(*map(keys_of, texts))
+    return all(any(key.startswith(word) for key in keys) for word in words)
 
 
-def _wanted(entry: Entry, wanted: Expansion) -> bool:
-    if (wanted.active_only and entry.inactive) or (wanted.exclude_not_for_ui and entry.abstract):
-        return False
-    if entry.system in wanted.exclude_systems:
-        return False
-    return not wanted.filter or _matches(entry, fold(wanted.filter).split())
+def _page(runs: Sequence[_Run], offset: int, count: int) -> Iterator[Item]:
+    for run in runs:
+        if count <= 0:
+            return
+        if offset >= len(run):
+            offset -= len(run)
+            continue
+        size = min(count, len(run) - offset)
+        yield from run.page(offset, size)
+        count -= size
+        offset = 0
 
 
-def _matches(entry: Entry, words: Sequence[str]) -> bool:
-    texts = [entry.code, entry.display or "", *(d.get("value", "") for d in entry.designations)]
-    folded = [fold(text) for text in texts]
-    return all(any(word in text for text in folded) for word in words)
+# -- what is said of the whole -----------------------------------------------------------------------------------------
 
 
-def _identifier(value_set: Mapping[str, Any], wanted: Expansion, found: Sequence[Entry]) -> UUID:
-    digest = blake2b(digest_size=16)
-    said = (value_set.get("url"), value_set.get("version"), wanted.filter, wanted.active_only, wanted.display_language)
-    digest.update(repr(said).encode())
-    for entry in found:
-        digest.update(f"\x1f{entry.system}\x1f{entry.code}\x1f{entry.display}".encode())
+def _identifier(
+    definitions: Definitions, value_set: Mapping[str, Any], wanted: Expansion, chosen: Selection, total: int
+) -> UUID:
+    content = definitions.key_of(value_set) or encode(dict(value_set)).decode()
+    asked = [each for each in wanted.asked if each["name"] not in ("offset", "count")]
+    systems = [(p.system.url, p.system.version, identity(p.system), len(p.concepts.ranges)) for p in chosen.parts]
+    digest = blake2b(repr((content, asked, wanted.languages, systems, total)).encode(), digest_size=16)
     return UUID(bytes=digest.digest(), version=4)
 
 
-def _used(definitions: Definitions, found: Sequence[Entry]) -> list[dict[str, Any]]:
+def _used(chosen: Selection, wanted: Expansion) -> list[dict[str, Any]]:
     """The code systems that were used, with their versions, and a warning for those that are not whole."""
     parameters: list[dict[str, Any]] = []
-    for system, version in dict.fromkeys((e.system, e.version) for e in found if e.concept is not None):
-        uri = f"{system}|{version}" if version else system
+    for part in chosen.parts:
+        system = part.system
+        if system.url in wanted.exclude_systems:
+            continue
+        uri = f"{system.url}|{system.version}" if system.version else system.url
         parameters.append({"name": "version", "valueUri": uri})
-        table = definitions.table(system)
-        if table is not None and table.content != "complete":
-            parameters.append({"name": f"warning-{table.content}", "valueUri": uri})
+        if system.content != "complete":
+            parameters.append({"name": f"warning-{system.content}", "valueUri": uri})
     return parameters
 
 
-def _item(entry: Entry, wanted: Expansion) -> dict[str, Any]:
-    item: dict[str, Any] = {"system": entry.system}
-    if entry.abstract:
-        item["abstract"] = True
-    if entry.inactive:
-        item["inactive"] = True
-    item["code"] = entry.code
-    display = in_language(entry.display, entry.designations, wanted.display_language)
-    if display:
-        item["display"] = display
-    if wanted.include_designations and entry.designations:
-        item["designation"] = [dict(d) for d in entry.designations]
-    return item
-
-
-def in_language(display: str | None, designations: Sequence[Mapping[str, Any]], language: str | None) -> str | None:
-    """The designation in a language, where there is one, else the display. `fr` is answered by `fr-CA` too."""
-    if not language:
-        return display
-    for exact in (True, False):
-        for designation in designations:
-            tag = designation.get("language", "").lower()
-            if tag == language.lower() or (not exact and tag and tag.split("-")[0] == language.lower().split("-")[0]):
-                return str(designation["value"])
-    return display
-
-
-def _nested(page: Sequence[Entry], wanted: Expansion) -> list[dict[str, Any]]:
+def _nested(items: Sequence[Item], listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each code below the first of its parents that is in the expansion too."""
-    items = {(entry.system, entry.code): _item(entry, wanted) for entry in page}
+    places = {(item.system, item.code): place for place, item in enumerate(items)}
     roots: list[dict[str, Any]] = []
-    for entry in page:
-        parents = entry.concept.parents if entry.concept else ()
-        above = next((items[entry.system, p] for p in parents if (entry.system, p) in items), None)
-        home = roots if above is None else above.setdefault("contains", [])
-        home.append(items[entry.system, entry.code])
+    for item, entry in zip(items, listed, strict=True):
+        parents = item.concept.parents if item.concept else ()
+        above = next((places[item.system, code] for code in parents if (item.system, code) in places), None)
+        home = roots if above is None else listed[above].setdefault("contains", [])
+        home.append(entry)
     return roots

@@ -5,11 +5,11 @@ https://hl7.org/fhir/R4/terminologies-systems.html
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 from fhir_server.core import ucum
+from fhir_server.terminology.systems import Concept
 
-Rule = Callable[[str], bool | None]
+Rule = Callable[[str], bool]
 
 _LANGUAGE = re.compile(
     r"(?:[A-Za-z]{2,3}(?:-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
@@ -29,9 +29,23 @@ def _media_type(code: str) -> bool:
     return _MEDIA_TYPE(code) is not None
 
 
-def _unit(code: str) -> bool | None:
-    # The table holds the units in clinical use, not all of UCUM: absence proves nothing.
-    return True if ucum.canonical(Decimal(1), code) is not None else None
+def _unit(code: str) -> bool:
+    return ucum.problem(code) is None
+
+
+def trouble(system: str, code: str) -> str | None:
+    """What is wrong with a code of UCUM, in a sentence; None for other systems, and for a code that is right."""
+    return ucum.problem(code) if system == ucum.SYSTEM else None
+
+
+def described(system: str, code: str) -> Concept | None:
+    """What there is to say of a UCUM unit: its name in words, how it is printed, and the base units of its dimension;
+    None for other systems, and for a code that is wrong."""
+    if system != ucum.SYSTEM or ucum.problem(code) is not None:
+        return None
+    held = ucum.unit(code)
+    dimension = [("canonical", held.canonical)] if held is not None else []
+    return Concept(0, code, ucum.named(code), properties=[("printed", ucum.printed(code)), *dimension])
 
 
 GRAMMARS: Mapping[str, Rule] = {

@@ -1,14 +1,18 @@
 """CodeSystem/$lookup. https://hl7.org/fhir/R4/codesystem-operation-lookup.html"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.errors import NotFound
-from fhir_server.terminology.code_system import CodeSystemTable, Concept
 from fhir_server.terminology.definitions import Definitions
-from fhir_server.terminology.expand import in_language
+from fhir_server.terminology.expansion import typed_properties
+from fhir_server.terminology.grammars import described
+from fhir_server.terminology.languages import in_language
+from fhir_server.terminology.systems import Concept, System
 
-_ALWAYS = frozenset({"url", "name", "version", "display", "designation", "system"})
+_ALWAYS = frozenset({"url", "name", "version", "display", "designation", "system", "code"})
+_EVERY = "*"
+_MOST_CHILDREN = 1000
 
 
 def lookup(
@@ -16,25 +20,26 @@ def lookup(
     system: str,
     code: str,
     properties: frozenset[str] = frozenset(),
-    language: str | None = None,
+    languages: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A Parameters resource of what is known of a code: name, version, display, designation, property (parent, child,
-    definition, inactive and the system's own; only those named in `properties` when any are). Raises `NotFound` for an
-    unknown code and `NotLocal` for a system without codes here."""
-    table = definitions.require(system)
-    concept = table.find(code)
+    definition, inactive and the system's own; only those named in `properties` when any are; at most 1,000 children).
+    Raises `NotFound` for an unknown code and `NotLocal` for a system without codes here."""
+    unit = described(system, code)
+    table = definitions.require(system) if unit is None else None
+    concept = table.find(code) if table is not None else unit
     if concept is None:
-        raise NotFound(f"The code system {table.url} has no code {code!r}.", expression="http.code")
-    parameters: list[dict[str, Any]] = [{"name": "name", "valueString": table.name}]
-    if table.version:
+        raise NotFound(f"The code system {system} has no code {code!r}.", expression="http.code")
+    parameters: list[dict[str, Any]] = [{"name": "name", "valueString": table.name if table else "UCUM"}]
+    if table is not None and table.version:
         parameters.append({"name": "version", "valueString": table.version})
-    display = in_language(concept.display, concept.designations, language) or concept.code
+    display = in_language(concept.display, concept.designations, languages) or concept.code
     parameters.append({"name": "display", "valueString": display})
-    if not properties or "designation" in properties:
+    if not properties or properties & {"designation", _EVERY}:
         parameters += [{"name": "designation", "part": _designation(d)} for d in concept.designations]
-    wanted = properties - _ALWAYS
-    for name, kind, value in _properties(table, concept):
-        if name in wanted if properties else True:
+    wanted = None if not properties or _EVERY in properties else properties - _ALWAYS
+    for name, kind, value in _properties(table, concept, wanted):
+        if wanted is None or name in wanted:
             parameters.append(
                 {"name": "property", "part": [{"name": "code", "valueCode": name}, {"name": "value", kind: value}]}
             )
@@ -46,15 +51,14 @@ def _designation(designation: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, kind: designation[name]} for name, kind in kinds if name in designation]
 
 
-def _properties(table: CodeSystemTable, concept: Concept) -> Iterator[tuple[str, str, Any]]:
-    if concept.definition:
-        yield "definition", "valueString", concept.definition
-    yield "inactive", "valueBoolean", concept.inactive
-    for parent in concept.parents:
-        yield "parent", "valueCode", parent
-    for child in concept.children:
-        yield "child", "valueCode", child
-    for name, value in concept.properties:
-        if name not in ("parent", "child", "inactive"):
-            kind = table.property_types.get(name) or ("boolean" if isinstance(value, bool) else "string")
-            yield name, "value" + kind[0].upper() + kind[1:], value
+def _properties(
+    system: System | None, concept: Concept, wanted: frozenset[str] | None
+) -> Iterator[tuple[str, str, Any]]:
+    yield from typed_properties(system.properties if system else {}, concept)
+    if system is None:
+        return
+    if concept.abstract and not any(name == "notSelectable" for name, _ in concept.properties):
+        yield "notSelectable", "valueBoolean", True
+    if wanted is None or "child" in wanted:
+        for child in system.page(system.children(concept.code).page(0, _MOST_CHILDREN)):
+            yield "child", "valueCode", child.code

@@ -2,21 +2,23 @@
 
 from fhir_server.core.errors import NotFound
 from fhir_server.terminology.definitions import Definitions
+from fhir_server.terminology.systems import Concept, System
 
 
 def subsumes(definitions: Definitions, system: str, code_a: str, code_b: str) -> str:
     """`equivalent`, `subsumes` (A is above B), `subsumed-by` or `not-subsumed`.
     Raises `NotFound` for an unknown code."""
     table = definitions.require(system)
-    found = []
-    for name, code in (("codeA", code_a), ("codeB", code_b)):
-        concept = table.find(code)
-        if concept is None:
-            raise NotFound(f"The code system {table.url} has no code {code!r}.", expression=f"http.{name}")
-        found.append(concept.code)
-    a, b = found
-    if a == b:
+    a, b = _concept(table, "codeA", code_a), _concept(table, "codeB", code_b)
+    if a.number == b.number:
         return "equivalent"
-    if b in table.descendants(a):
+    if b.number in table.below(a.code):
         return "subsumes"
-    return "subsumed-by" if a in table.descendants(b) else "not-subsumed"
+    return "subsumed-by" if a.number in table.below(b.code) else "not-subsumed"
+
+
+def _concept(system: System, name: str, code: str) -> Concept:
+    concept = system.find(code)
+    if concept is None:
+        raise NotFound(f"The code system {system.url} has no code {code!r}.", expression=f"http.{name}")
+    return concept

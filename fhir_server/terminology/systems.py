@@ -92,8 +92,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A value set worked out. `parts`: a system stands there once. `listed`: codes of systems that are not here, which the
-    value set names one by one: {(system, code): (display, designations)}, in its order."""
+    """A value set worked out. `parts`: a system stands there once. `listed`: codes of systems that are not here, which
+    the value set names one by one: {(system, code): (display, designations)}, in its order."""
 
     parts: tuple[Part, ...] = ()
     listed: Mapping[tuple[str, str], tuple[str | None, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

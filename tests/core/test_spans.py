@@ -18,6 +18,13 @@ def test_union_intersection_and_difference_are_those_of_sets(first: set[int], se
     assert (a == b) == (first == second)
 
 
+@given(st.sets(st.integers(0, 400), min_size=60), RANGES)
+def test_intersection_of_few_ranges_with_many(many: set[int], few: list[tuple[int, int]]) -> None:
+    a, b = Spans.of(many), Spans((low * 7, high * 7) for low, high in few)
+    assert set(a & b) == set(b & a) == set(a) & set(b)
+    assert (a & b).ranges == Spans.of(set(a) & set(b)).ranges
+
+
 @given(RANGES)
 def test_ranges_are_sorted_disjoint_and_do_not_touch(ranges: list[tuple[int, int]]) -> None:
     spans = Spans(ranges)

@@ -43,7 +43,8 @@ def test_the_value_set_table_would_notice_a_wrong_row() -> None:
 def test_a_wrong_display_is_answered_with_the_right_one() -> None:
     verdict = gender(system=GENDER, code="male", display="Female")
     assert verdict.display == "Male"
-    assert {p["name"] for p in verdict.parameters()["parameter"]} == {"result", "message", "display"}
+    names = [p["name"] for p in verdict.parameters()["parameter"]]
+    assert names == ["result", "message", "display", "code", "system", "version", "issues"]
 
 
 IN_SYSTEM = [
@@ -54,6 +55,7 @@ IN_SYSTEM = [
     ("urn:ietf:bcp:13", "application/fhir+json", True),
     ("urn:ietf:bcp:13", "pdf", False),
     ("http://unitsofmeasure.org", "mg/dL", True),
+    ("http://unitsofmeasure.org", "mg//dL", False),
 ]
 
 
@@ -72,15 +74,17 @@ def test_abstract_codes_where_they_are_not_wanted() -> None:
 
 
 def test_what_this_server_cannot_know_is_not_called_invalid() -> None:
-    for system in ("http://snomed.info/sct", "http://unitsofmeasure.org"):
-        with pytest.raises(FhirError) as raised:
-            in_code_system(definitions(), Question(system, "no-such-thing"))
-        assert (raised.value.status, raised.value.issues[0].code) == (422, "not-supported")
+    with pytest.raises(FhirError) as raised:
+        in_code_system(definitions(), Question("http://snomed.info/sct", "no-such-thing"))
+    assert (raised.value.status, raised.value.issues[0].code) == (422, "not-supported")
+
+
+NO = Verdict.wrong(Question("urn:colours", "x"), "no")
 
 
 def test_a_concept_is_valid_by_any_coding() -> None:
-    assert any_of([Verdict(False, "no"), Verdict(True)]).result
-    assert not any_of([Verdict(False, "no")]).result
+    assert any_of([NO, Verdict(True)]).result
+    assert not any_of([NO]).result
     assert not any_of([]).result
 
 
@@ -109,12 +113,23 @@ def test_lookup() -> None:
 
 
 def test_lookup_of_named_properties_and_in_a_language() -> None:
-    answer = lookup(definitions(), "urn:colours", "red", frozenset({"warm"}), "fr")
+    answer = lookup(definitions(), "urn:colours", "red", frozenset({"warm"}), ("fr",))
     assert [p["name"] for p in answer["parameter"]] == ["name", "version", "display", "property"]
     assert answer["parameter"][2]["valueString"] == "Rouge"
     assert values(answer, "warm") == [True]
     with pytest.raises(NotFound):
         lookup(definitions(), "urn:colours", "green")
+
+
+def test_lookup_of_a_unit() -> None:
+    answer = lookup(definitions(), "http://unitsofmeasure.org", "mg/dL")
+    assert answer["parameter"][:2] == [
+        {"name": "name", "valueString": "UCUM"},
+        {"name": "display", "valueString": "(milligram) / (deciliter)"},
+    ]
+    assert values(answer, "printed") == ["mg/dL"]
+    with pytest.raises(FhirError):
+        lookup(definitions(), "http://unitsofmeasure.org", "mg//dL")
 
 
 SUBSUMES = [

@@ -6,10 +6,9 @@ import pytest
 
 from fhir_server.conformance.registry import base_registry
 from fhir_server.core.errors import FhirError, TooCostly
-from fhir_server.terminology.closure import above, below, codes_in
-from fhir_server.terminology.definitions import Definitions
-from fhir_server.terminology.expand import Expansion, expand
-from tests.terminology.test_compose import COLOURS, definitions
+from fhir_server.terminology.expand import expand
+from fhir_server.terminology.expansion import Expansion
+from tests.terminology.test_compose import COLOURS, definitions, given
 
 GENDER = "http://hl7.org/fhir/ValueSet/administrative-gender"
 OWN = {"url": "own", "status": "active", "compose": {"include": [{"system": "urn:colours"}]}}
@@ -81,14 +80,14 @@ def test_designations_and_language() -> None:
     (red,) = of(OWN, filter="rouge", include_designations=True)["expansion"]["contains"]
     assert red["designation"] == [{"language": "fr", "value": "Rouge"}]
     assert red["display"] == "Red"
-    (red,) = of(OWN, filter="rouge", display_language="fr-MA")["expansion"]["contains"]
+    (red,) = of(OWN, filter="rouge", languages=("fr-MA",))["expansion"]["contains"]
     assert red["display"] == "Rouge"
     assert "designation" not in red
 
 
 def test_too_costly_says_how_to_narrow() -> None:
     many = {**COLOURS, "concept": [{"code": f"c{i}"} for i in range(5001)]}
-    here = Definitions(base_registry(), {"urn:colours": many}.get)
+    here = given(many)
     with pytest.raises(TooCostly, match="count") as raised:
         expand(here, OWN, Expansion(), "")
     assert raised.value.status == 422
@@ -99,7 +98,7 @@ def test_a_tenants_own_system_replaces_the_packages() -> None:
     url = "http://hl7.org/fhir/administrative-gender"
     own = {"url": url, "version": "9", "content": "complete", "concept": [{"code": "only"}]}
     assert codes(of(package(GENDER))) == ["male", "female", "other", "unknown"]
-    mine = Definitions(base_registry(), {url: own}.get)
+    mine = given(own)
     assert codes(expand(mine, package(GENDER), Expansion(), "")) == ["only"]
     assert codes(of(package(GENDER))) == ["male", "female", "other", "unknown"]
 
@@ -117,20 +116,16 @@ def test_versions_that_are_not_held_are_refused() -> None:
         definitions().require("urn:colours|1")
 
 
-def test_codes_for_search() -> None:
-    registry = base_registry()
-    gender = codes_in(registry, GENDER)
-    assert gender is not None
-    assert ("http://hl7.org/fhir/administrative-gender", "male") in gender
-    assert len(gender) == 4
-    assert codes_in(registry, "urn:nowhere") is None
-    assert codes_in(registry, "http://hl7.org/fhir/ValueSet/body-site") is None, "all of SNOMED CT's body structures"
-    own = {"url": "own", "compose": {"include": [{"system": "urn:x", "concept": [{"code": "1"}]}]}}
-    assert codes_in(registry, "own", {"own": own}.get) == frozenset({("urn:x", "1")})
+def test_listed_codes_come_first_and_only_those_that_are_in() -> None:
+    listed = {"system": "urn:colours", "concept": [{"code": "pink"}, {"code": "white"}, {"code": "red"}]}
+    filtered = {"system": "urn:colours", "filter": [{"property": "concept", "op": "=", "value": "any"}]}
+    taken = {"system": "urn:colours", "concept": [{"code": "white"}]}
+    value_set = {"url": "own", "compose": {"include": [listed, filtered], "exclude": [taken]}}
+    assert codes(of(value_set)) == ["pink", "red", "any"]
+    assert codes(of({"url": "own", "compose": {"include": [listed]}})) == ["pink", "white", "red"]
 
 
-def test_below_and_above() -> None:
-    registry, system = base_registry(), "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
-    assert {"PRN", "MTH", "NMTH"} <= below(registry, system, "PRN")
-    assert {"NMTH", "MTH", "PRN", "FAMMEMB"} <= above(registry, system, "NMTH")
-    assert below(registry, "urn:nowhere", "x") == {"x"} == above(registry, "urn:nowhere", "x")
+def test_the_first_that_names_a_code_is_followed() -> None:
+    named = [{"system": "urn:colours", "concept": [{"code": "RED", "display": text}]} for text in ("First", "Second")]
+    (red,) = of({"url": "own", "compose": {"include": named}})["expansion"]["contains"]
+    assert (red["code"], red["display"]) == ("red", "First")

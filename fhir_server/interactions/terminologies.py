@@ -1,0 +1,44 @@
+"""Terminology as a caller may see it: for operations and for search."""
+
+from collections.abc import Sequence
+
+from fhir_server.conformance import canonicals
+from fhir_server.core.context import Context
+from fhir_server.security import policy
+from fhir_server.storage import resources
+from fhir_server.storage.definitions import DefinitionRow
+from fhir_server.terminology.definitions import Definitions, Versions, imported_by
+from fhir_server.terminology.resources import Held, Resources
+
+
+def of_caller(ctx: Context, given: Sequence[Held] = (), versions: Versions | None = None) -> Definitions:
+    """The code systems, value sets and concept maps that the caller may see: what the request brings along (`given`),
+    then the tenant's own as far as he may search them, then what is imported, then the package's."""
+    own = canonicals.Definitions(ctx.registry.canonicals, ctx.db, ctx.tenant.id)
+    seen = Resources(own, ctx.tenant.id, _Readable(ctx), given)
+    return Definitions(ctx.registry, seen, imported_by(ctx.db, ctx.tenant.id), versions)
+
+
+class _Readable:
+    """Whether the caller may see a stored definition; each is asked about once."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._told: dict[int, bool] = {}
+
+    def __call__(self, resource_type: str, row: DefinitionRow) -> bool:
+        told = self._told.get(row.rid)
+        if told is None:
+            told = self._told[row.rid] = self._may_see(resource_type, row)
+        return told
+
+    def _may_see(self, resource_type: str, row: DefinitionRow) -> bool:
+        ctx = self._ctx
+        readable = policy.readable_types(ctx)
+        if readable is not None and resource_type not in readable:
+            return False
+        rule = policy.rule(ctx, (resource_type,), "s")
+        if rule is None:
+            return True
+        version = resources.read(ctx.db, ctx.tenant.id, row.type_id, resource_type, row.id, rule)
+        return version is not None and not version.deleted
