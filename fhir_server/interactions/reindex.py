@@ -6,6 +6,7 @@ Each call does one batch in one transaction on a session that has entered the te
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,30 +18,34 @@ from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.search.extract import IndexRows, extract, extract_param
 from fhir_server.security import consent
 from fhir_server.security.consent_conditions import Reader
-from fhir_server.storage import clock, tenants
+from fhir_server.storage import clock, tenants, used_codes
 from fhir_server.storage import reindex as stored
 from fhir_server.storage.index_rows import TABLES, Rows
 from fhir_server.storage.reindex import Head, Job, RowsByTable
 from fhir_server.storage.session import Session
+from fhir_server.storage.used_codes import UsedCode
 
-_TOKEN = "token"
+_TOKEN, _USED_CODE = "token", "used_code"
 _EVERY_TYPE = ("Resource", "DomainResource")
 _MOST_EXAMPLES = 20
 _SWEEP = 5000
+_TELL_EVERY = 10.0
 
 
 @dataclass(slots=True)
 class Difference:
-    """What must change in the index. `heads`: (ts, keys) of resources whose row itself is wrong, by rid."""
+    """What must change in the index. `heads`: (ts, keys) of resources whose row itself is wrong, by rid. `codes`: used
+    codes that are missing, with the rid of a resource that has them; one too many does no harm."""
 
     gone: RowsByTable = field(default_factory=dict)
     come: RowsByTable = field(default_factory=dict)
     heads: dict[int, tuple[int, Sequence[int]]] = field(default_factory=dict)
+    codes: dict[UsedCode, int] = field(default_factory=dict)
 
     def rids(self) -> set[int]:
         """The resources concerned (every index row ends with its rid)."""
         tables = (*self.gone.values(), *self.come.values())
-        return {row[-1] for rows in tables for row in rows} | set(self.heads)
+        return {row[-1] for rows in tables for row in rows} | set(self.heads) | set(self.codes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,9 @@ def run_backfill(
 ) -> Job:
     """Bring the rows of one parameter up to date on the next resources of its type; the job as it is afterwards.
 
-    Repeat until the status is `done` or `failed`; a job that was interrupted goes on where it was. When it is done the
-    tenant's registry version is raised, so that searches use the parameter: enter the tenant anew for the next job.
+    Repeat until the status is `done` or `failed`; a job that was interrupted goes on where it was. When the last job is
+    done (or some are, and others take long) the tenant's registry version is raised, so that searches use the
+    parameters: enter the tenant anew for the next job.
     When somebody else advanced or restarted the job, nothing is done and the job is given as it is now.
     """
     types = registry.resource_types if job.type in _EVERY_TYPE else (job.type,)
@@ -86,10 +92,24 @@ def run_backfill(
         db.rollback()
         now = {(each.type, each.code): each for each in stored.jobs(db, tenant_id)}
         return now.get((job.type, job.code), replace(job, status="failed", message="The job is gone."))
-    if after.status == "done":
+    if after.status in ("done", "failed") and _time_to_tell(db, tenant_id):
         tenants.raise_registry_version(db, tenant_id)
     db.commit()
     return after
+
+
+def _time_to_tell(db: Session, tenant_id: int) -> bool:
+    """Whether finished parameters are put to use now: with the last one, and every ten seconds until then. A guide
+    brings dozens at once, and whoever is at work loads the definitions anew each time."""
+    now = monotonic()
+    still_open = any(job.status in ("waiting", "running") for job in stored.jobs(db, tenant_id))
+    if still_open and now - _told.get(tenant_id, -_TELL_EVERY) < _TELL_EVERY:
+        return False
+    _told[tenant_id] = now
+    return True
+
+
+_told: dict[int, float] = {}
 
 
 def _backfill_batch(
@@ -100,6 +120,7 @@ def _backfill_batch(
     want: RowsByTable = {table.name: set() for table in TABLES}
     difference = Difference({_TOKEN: set()}, {_TOKEN: set()})
     ids: set[int] = set()
+    codes: set[UsedCode] = set()
     alone: dict[str, Callable[[dict[str, Any], str], IndexRows] | None] = {}
     for head in heads:
         name = registry.type_names[head.type_id]
@@ -119,12 +140,15 @@ def _backfill_batch(
             alone[name] = None if param is None else extract_param(registry, param)
         only = alone[name]
         if only is not None:
-            _gather(want, only(resource, base), head)
+            rows_of_it = only(resource, base)
+            codes.update(rows_of_it.codes)
+            _gather(want, rows_of_it, head)
     ids.update(row[0] for table, rows in want.items() if table != _TOKEN for row in rows)
     have = stored.stored_typed(db, tenant_id, [head.rid for head in heads], params=sorted(ids))
     for table, rows in have.items():
         difference.gone[table], difference.come[table] = rows - want[table], want[table] - rows
     stored.repair(db, tenant_id, difference.gone, difference.come, difference.heads)
+    used_codes.add(db, tenant_id, codes)
     return heads
 
 
@@ -141,7 +165,7 @@ def reindex(
 ) -> Progress:
     """Compare the next resources with their index rows and repair what differs. Start with `after=0`.
 
-    The rules of consents are made anew as well.
+    The rules of consents are made anew as well. At the end the tenant's used codes are known to be complete.
     """
     tenant_id = tenant.id
     heads = stored.batch(db, tenant_id, after, limit, lock=True)
@@ -149,6 +173,9 @@ def reindex(
     upto = None if last else heads[-1].rid
     found = _compare(db, tenant_id, registry, heads, base, stored.stored_typed_between(db, tenant_id, after, upto))
     stored.repair(db, tenant_id, found.gone, found.come, found.heads)
+    used_codes.add(db, tenant_id, found.codes)
+    if last:
+        used_codes.gathered(db, tenant_id)
     kind = registry.type_ids["Consent"]
     consents = {head.rid: decode(head.body) for head in heads if head.type_id == kind and not head.deleted}
     if consents:
@@ -159,14 +186,21 @@ def reindex(
 
 def sweep(db: Session, tenant_id: int, after: stored.Place = stored.FIRST) -> tuple[int, stored.Place | None]:
     """Delete token rows that belong to no resource's keys, in the next part of the table; (deleted, where to go on)."""
-    strays, following = stored.stray_tokens(db, tenant_id, after, _SWEEP)
+    strays, following = _strays_after(db, tenant_id, after, lock=True)
     if strays:
-        heads = {head.rid: head for head in stored.heads_of(db, tenant_id, [place[2] for place in strays], lock=True)}
-        strays = [place for place in strays if not _holds(heads.get(place[2]), place)]
-        if strays:
-            stored.delete_tokens(db, tenant_id, strays)
+        stored.delete_tokens(db, tenant_id, strays)
     db.commit()
     return len(strays), following
+
+
+def _strays_after(
+    db: Session, tenant_id: int, after: stored.Place, *, lock: bool
+) -> tuple[list[stored.Place], stored.Place | None]:
+    strays, following = stored.stray_tokens(db, tenant_id, after, _SWEEP)
+    if strays:
+        heads = {head.rid: head for head in stored.heads_of(db, tenant_id, [place[2] for place in strays], lock=lock)}
+        strays = [place for place in strays if not _holds(heads.get(place[2]), place)]
+    return strays, following
 
 
 def _holds(head: Head | None, place: stored.Place) -> bool:
@@ -187,10 +221,12 @@ def _compare(
     found = Difference()
     want: RowsByTable = {table.name: set() for table in TABLES}
     asked: Rows = set()
+    codes: dict[UsedCode, int] = {}
     for head in heads:
         rows = _of_deletion(head) if head.deleted else extract(registry, decode(head.body), base)
         ts = head.ts if head.deleted else clock.micros(head.rid) if rows.ts is None else rows.ts
         _gather(want, rows, head, ts)
+        codes.update(dict.fromkeys(rows.codes, head.rid))
         asked.update((key, head.ts, head.rid) for key in head.keys)
         if set(rows.keys) != head.keys or ts != head.ts:
             found.heads[head.rid] = (ts, rows.keys)
@@ -198,6 +234,7 @@ def _compare(
     for table, rows_now in have.items():
         # Keys that are on the row alone have no token row, and are asked only to find rows that should not be.
         found.gone[table], found.come[table] = rows_now - want[table], want[table] - rows_now
+    found.codes = used_codes.missing(db, tenant_id, codes)
     return found
 
 
@@ -214,7 +251,7 @@ def check(
     are token rows that no resource has. `examples` names up to 20 resources as `Type/id`. Nothing is changed.
     """
     summary: dict[str, Any] = {
-        "ok": True, "checked": 0, "wrong": 0, "missing": {table.name: 0 for table in TABLES},
+        "ok": True, "checked": 0, "wrong": 0, "missing": {table.name: 0 for table in TABLES} | {_USED_CODE: 0},
         "extra": {table.name: 0 for table in TABLES}, "rows_of_nothing": 0, "examples": [],
     }  # fmt: skip
     parts = _all(db, tenant_id) if sample is None else _sampled(db, tenant_id, sample, seed)
@@ -272,6 +309,7 @@ def _report(summary: dict[str, Any], confirmed: tuple[Difference, list[Head]], r
     for side, rows_by_table in (("missing", found.come), ("extra", found.gone)):
         for table, rows in rows_by_table.items():
             summary[side][table] += len(rows)
+    summary["missing"][_USED_CODE] += len(found.codes)
     summary["wrong"] += len(found.heads)
     wrong = found.rids()
     names = [f"{registry.type_names[head.type_id]}/{head.id}" for head in heads if head.rid in wrong]
@@ -281,7 +319,7 @@ def _report(summary: dict[str, Any], confirmed: tuple[Difference, list[Head]], r
 def _strays(db: Session, tenant_id: int) -> int:
     count, place = 0, stored.FIRST
     while True:
-        strays, following = stored.stray_tokens(db, tenant_id, place, _SWEEP)
+        strays, following = _strays_after(db, tenant_id, place, lock=False)
         db.commit()
         count += len(strays)
         if following is None:

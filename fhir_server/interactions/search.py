@@ -7,14 +7,17 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+from fhir_server.conformance import base_definitions
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Issue, outcome
-from fhir_server.core.keys import param_id, token_key, type_key
+from fhir_server.core.keys import param_id, type_key
 from fhir_server.core.resource_json import decode, encode
 from fhir_server.interactions.bundle import bundle, link
 from fhir_server.interactions.summary import subset
+from fhir_server.interactions.terminologies import of_caller
 from fhir_server.search import cursor, fetch, include, plans
 from fhir_server.search.asked import Asker
+from fhir_server.search.concepts import Concepts
 from fhir_server.search.elements import single_valued
 from fhir_server.search.extract import primary_date
 from fhir_server.search.fetch import Search
@@ -22,12 +25,12 @@ from fhir_server.search.leaves import Keys
 from fhir_server.search.page import Position
 from fhir_server.search.query import Limits, Query, conditions, parse
 from fhir_server.search.sort import Column
-from fhir_server.search.tree import UNIQUE
 from fhir_server.security import audit, policy
 from fhir_server.security.labels import bundle_label
 from fhir_server.settings import settings
-from fhir_server.storage import clock
+from fhir_server.storage import clock, resources
 from fhir_server.storage.session import Row
+from fhir_server.terminology.resources import Held
 
 Pairs = Sequence[tuple[str, str]]
 _NEWEST_FIRST = (Column("ts", True),)
@@ -124,18 +127,21 @@ def asker_of(ctx: Context, letter: str = "s") -> Asker:
         limits=lambda name: policy.limits(ctx, name, letter),
         limits_of=lambda names: policy.limits_of(ctx, names, letter),
         rule=lambda names: policy.rule(ctx, names, letter),
-        find_value_set=lambda canonical: _value_set(ctx, canonical),
+        concepts=Concepts(ctx.db, ctx.tenant.id, ctx.base, lambda: of_caller(ctx), lambda each: _value_set(ctx, each)),
     )
 
 
-def _value_set(ctx: Context, canonical: str) -> dict[str, Any] | None:
+def _value_set(ctx: Context, resource_id: str) -> Held | None:
     if not asker_sees(ctx, "ValueSet"):
         return None
-    node = Keys((token_key("ValueSet", "url", canonical),), True, UNIQUE)
-    what = _search_of(ctx, ("ValueSet",), [node, *policy.limits(ctx, "ValueSet")])
-    rows, _ = fetch.read_page(ctx.db, what, fetch.make_plan(ctx.db, what), 1)
-    found: dict[str, Any] | None = decode(rows[0][fetch.BODY] or b"") if rows else None
-    return found
+    type_id, rule = ctx.registry.type_ids["ValueSet"], policy.rule(ctx, ("ValueSet",), "s")
+    found = resources.read(ctx.db, ctx.tenant.id, type_id, "ValueSet", resource_id, rule)
+    if found is None and rule is None:
+        shared = base_definitions.by_id("ValueSet", resource_id)
+        return None if shared is None else Held(shared, ("base", shared["url"]))
+    if found is None or found.deleted:
+        return None
+    return Held(decode(found.body), (ctx.tenant.id, found.rid, found.version))
 
 
 def asker_sees(ctx: Context, resource_type: str) -> bool:

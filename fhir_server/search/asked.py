@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
 from fhir_server.core.errors import Forbidden, Invalid, NotSupported
+from fhir_server.search.concepts import Concepts
 from fhir_server.search.tree import Node
 from fhir_server.storage.writer import Rule
 
@@ -19,8 +19,8 @@ UNSTORED = frozenset({"AuditEvent"})
 class Asker:
     """For whom a search runs. `readable`: the types of which rows may be seen, None for all; `limits`: the conditions
     on a visible row of a type; `limits_of`: those on rows of several types, with which a search can begin; `rule`: the
-    condition on a row of these types that is in hand (None: no condition); `find_value_set`: the tenant's own value
-    sets by url."""
+    condition on a row of these types that is in hand (None: no condition); `concepts`: what terminologies say (None:
+    they are not asked)."""
 
     registry: Registry
     base: str
@@ -30,7 +30,7 @@ class Asker:
     limits: Callable[[str], Sequence[Node]]
     limits_of: Callable[[Sequence[str]], Sequence[Node]]
     rule: Callable[[Sequence[str]], Rule | None]
-    find_value_set: Callable[[str], dict[str, Any] | None] | None = None
+    concepts: Concepts | None = None
 
     def sees(self, resource_type: str) -> bool:
         """Whether rows of the type may be seen at all."""

@@ -9,6 +9,7 @@ the answer.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from fhir_server.search.leaves import Keys, Refers
 from fhir_server.search.links import Chain
@@ -24,7 +25,7 @@ DENSE_SORTED = 20_000
 # A chain through at most this many resources is walked by time when nothing better is.
 FEW_BRANCHES = 100
 # Nodes whose index rows are in the order of the resources' own time.
-TIMED = (Keys, Refers)
+_TIMED = (Keys, Refers)
 _REMEMBERED_SECONDS = 60.0
 _MOST_REMEMBERED = 50_000
 
@@ -48,6 +49,11 @@ class Density:
 _seen: dict[tuple[int, Node], tuple[float, Density]] = {}
 
 
+def is_timed(node: Node) -> TypeGuard[Timed]:
+    """Whether the node's rows can be walked in time order."""
+    return isinstance(node, _TIMED) and not (isinstance(node, Keys) and node.many)
+
+
 def candidates(nodes: Sequence[Node]) -> list[Node]:
     """The nodes that can drive, most selective rank first."""
     able = [(n.rank, i) for i, n in enumerate(nodes) if n.rank is not None]
@@ -63,7 +69,7 @@ def surely(nodes: Sequence[Node], by_time: bool) -> Node | None:
         # A day, of birth mostly, divides people finer than the beginning of a name.
         days = [n for n in able if isinstance(n, DateIs) and n.is_day()] if isinstance(able[0], StringIs) else []
         return days[0] if days else able[0]
-    if len(able) == 1 and by_time and isinstance(able[0], TIMED):
+    if len(able) == 1 and by_time and is_timed(able[0]):
         return able[0]
     return None
 
@@ -83,7 +89,9 @@ def recall(tenant_id: int, nodes: Sequence[Node], limit: int) -> tuple[dict[Node
 
 
 def remember(tenant_id: int, node: Node, density: Density) -> None:
-    """Keep a count for a minute."""
+    """Keep a count for a minute; not that of many keys, which would take up too much room."""
+    if isinstance(node, Keys) and node.many:
+        return
     if len(_seen) >= _MOST_REMEMBERED:
         _seen.clear()
     _seen[tenant_id, node] = time.monotonic() + _REMEMBERED_SECONDS, density
@@ -92,7 +100,7 @@ def remember(tenant_id: int, node: Node, density: Density) -> None:
 def probe(tenant_id: int, node: Node, limit: int) -> Statement:
     """The statement that counts a driver's rows up to the limit: `count, time of the oldest counted, branches`."""
     w = Writer(tenant_id)
-    if isinstance(node, TIMED):
+    if is_timed(node):
         walk = node.walk(w)
         if not walk.branches:
             sql = (
@@ -133,7 +141,7 @@ def choose(densities: dict[Node, Density], by_time: bool) -> Choice:
 
 def sparsest(densities: dict[Node, Density]) -> Timed | None:
     """Of the dense nodes that are in time order, the one whose rows lie furthest apart."""
-    timed: list[Timed] = [n for n in densities if isinstance(n, TIMED)]
+    timed: list[Timed] = [n for n in densities if is_timed(n)]
     if timed:
         return min(timed, key=lambda n: densities[n].reach or "9")
     chains = [n for n, d in densities.items() if isinstance(n, Chain) and d.branches <= FEW_BRANCHES]

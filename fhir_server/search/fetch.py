@@ -60,7 +60,7 @@ def make_plan(db: Session, search: Search) -> Plan:
     by_time = _by_time(search.keys[0])
     sure = drive.surely(search.nodes, by_time)
     if sure is not None:
-        if isinstance(sure, drive.TIMED):
+        if drive.is_timed(sure):
             return Plan(sure, not by_time, sure, {})
         return Plan(sure, True, search.base, {})
     able = drive.worth_counting(search.nodes)
@@ -69,7 +69,7 @@ def make_plan(db: Session, search: Search) -> Plan:
     densities = _densities(db, search.tenant_id, able, drive.DENSE if by_time else drive.DENSE_SORTED)
     choice = drive.choose(densities, by_time)
     timed: Timed = drive.sparsest(densities) or search.base
-    if choice.few and by_time and isinstance(choice.driver, drive.TIMED):
+    if choice.few and by_time and choice.driver is not None and drive.is_timed(choice.driver):
         return Plan(choice.driver, False, choice.driver, densities)
     return Plan(choice.driver, choice.few, timed, densities)
 

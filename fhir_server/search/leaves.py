@@ -8,6 +8,10 @@ from fhir_server.search.tree import PROBE, UNIQUE, And, Node, Walk, any_of
 from fhir_server.storage import wire
 from fhir_server.storage.writer import Writer
 
+# More keys than this are not walked side by side in time order, and are put into a hash table before rows are compared
+# with them.
+_MANY = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -26,10 +30,19 @@ class Keys:
     def once(self) -> bool:
         return len(self.keys) == 1
 
+    @property
+    def many(self) -> bool:
+        """Whether there are too many to walk them all, or to compare each with each of a row's."""
+        return len(self.keys) > _MANY
+
     def where(self, w: Writer, row: str) -> str:
         if len(self.keys) == 1:
             return f"{w.p(self.keys[0])} = ANY({row}.keys)"
-        return f"{row}.keys && {w.p(wire.bigints(self.keys))}::bigint[]"
+        keys = f"{w.p(wire.bigints(self.keys))}::bigint[]"
+        if not self.many:
+            return f"{row}.keys && {keys}"
+        # IS TRUE keeps the inner query from becoming a join, whose hash table would be built for every row.
+        return f"EXISTS (SELECT 1 FROM unnest({row}.keys) k(v) WHERE (k.v IN (SELECT unnest({keys}))) IS TRUE)"
 
     def rows(self, w: Writer) -> str:
         return f"SELECT rid FROM token WHERE tenant_id = $1 AND {self._match(w)}"

@@ -13,6 +13,7 @@ class IndexRows:
     `dates`: (param, lo, hi) half-open. `strings`: (param, value). `quantities`: (param, unit key, lo, hi), both ends
     included. `ts`: the primary clinical time, None when the resource has none.
     `records`: those of `tokens` that say in whose patient's record, and of which type, the resource is.
+    `codes`: (param, system, code, key) of its codes (`storage.used_codes`), perhaps more than once.
     """
 
     keys: list[int] = field(default_factory=list)
@@ -23,6 +24,7 @@ class IndexRows:
     quantities: list[tuple[int, int, float, float]] = field(default_factory=list)
     ts: int | None = None
     records: list[int] = field(default_factory=list)
+    codes: list[tuple[int, str, str, int]] = field(default_factory=list)
 
     def settle(self) -> None:
         """Drop duplicates, keep first occurrences in order, and put every token among the keys."""

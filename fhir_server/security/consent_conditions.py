@@ -17,7 +17,7 @@ from fhir_server.core.references import local_form, parse_literal
 from fhir_server.search.elements import targets_of
 from fhir_server.security.labels import CONFIDENTIALITY, LEVELS
 from fhir_server.security.roles import roles
-from fhir_server.terminology import closure
+from fhir_server.terminology.definitions import base_table
 
 ROLE_SYSTEM = "urn:salam:role"
 CLIENT_SYSTEM = "urn:salam:client"
@@ -157,9 +157,13 @@ def _purposes(purposes: Sequence[Mapping[str, Any]], path: str, reader: Reader) 
         if system != _REASON or code not in _known_purposes():
             reader.refuse(f"{path}[{n}]", f"a purpose is a code of PurposeOfUse in {_REASON}.")
             continue
-        below = set(closure.below(base_registry(), _REASON, code)) & _known_purposes()
-        found.update(dict.fromkeys([code, *sorted(below)]))
+        found.update(dict.fromkeys([code, *sorted(_comprised(code) & _known_purposes())]))
     return tuple(found) if purposes else None
+
+
+def _comprised(code: str) -> frozenset[str]:
+    reasons = base_table(_REASON)
+    return frozenset(each.code for each in reasons.page(list(reasons.below(code)))) if reasons else frozenset()
 
 
 @lru_cache(maxsize=1)

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
 from fhir_server.conformance.structures import Element
+from fhir_server.core.errors import NotFound, TooCostly, Unprocessable
 from fhir_server.core.keys import token_key
+from fhir_server.search import bounds
 from fhir_server.search.asked import Asked, Asker, Term
+from fhir_server.search.concepts import Concepts
 from fhir_server.search.elements import single_valued, targets_of
 from fhir_server.search.escape import split, unescape
-from fhir_server.search.leaves import Keys, either, tokens
+from fhir_server.search.leaves import Keys, tokens
 from fhir_server.search.text import words
 from fhir_server.search.tree import PROBE, UNIQUE, Node, Not, Nothing, all_of, any_of
-from fhir_server.terminology import closure
+from fhir_server.terminology.definitions import NotLocal
 
 MODIFIERS = ("not", "text", "in", "not-in", "above", "below", "of-type", "missing")
+_BY_TERMINOLOGY = ("in", "not-in", "above", "below")
 _EXPECTED = "code, system|code, |code or system|"
 _SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
 _FEW = frozenset({"Identifier", "ContactPoint"})
@@ -30,10 +34,8 @@ def compile_term(asked: Asked) -> Term:
         return lambda values, asker: text_match(asked, f"{asked.param.code}:text", values)
     if asked.modifier == "of-type":
         return lambda values, asker: _of_type(asked, values)
-    if asked.modifier in ("in", "not-in"):
-        return _in(asked)
-    if asked.modifier in ("above", "below"):
-        return _subsumed(asked)
+    if asked.modifier in _BY_TERMINOLOGY:
+        return _in(asked) if asked.modifier in ("in", "not-in") else _subsumed(asked)
     raise asked.bad_modifier(MODIFIERS)
 
 
@@ -134,41 +136,42 @@ def _of_type(asked: Asked, values: Sequence[str]) -> Node:
     return Keys(tuple(keys), True, UNIQUE)
 
 
-def _coded(asked: Asked, codes: set[tuple[str, str]] | frozenset[tuple[str, str]]) -> Node:
-    resource_type, code = asked.resource_type, asked.param.code
-    bare = any(t.element.type == "code" for t in targets_of(asked.registry, asked.param))
-    wanted = [(f"{s}|{c}", c) for s, c in sorted(codes)] + ([(c, c) for _, c in sorted(codes)] if bare else [])
-    keys = [(token_key(resource_type, code, form), token_key(resource_type, code, code_)) for form, code_ in wanted]
-    return tokens(keys) if keys else Nothing()
-
-
 def _in(asked: Asked) -> Term:
     negate = asked.modifier == "not-in"
 
     def match(values: Sequence[str], asker: Asker) -> Node:
-        found: list[Node] = []
+        concepts = _concepts(asked, values, asker)
+        chosen = []
         for value in values:
-            codes = closure.codes_in(asker.registry, unescape(value), asker.find_value_set)
-            if codes is None:
-                raise asked.bad_value("the canonical URL of a value set that this server can expand")
-            found.append(_coded(asked, codes))
-        node = either(found)
+            try:
+                chosen.append(concepts.selection(unescape(value)))
+            except (NotFound, Unprocessable, NotLocal, TooCostly) as error:
+                expected = f"the canonical URL of a value set that this server can expand. {error}"
+                raise asked.bad_value(expected) from None
+        forms = [form for each in chosen for form in concepts.members(asked.param, each)]
+        node = tokens(forms) if forms else Nothing()
         return Not(node) if negate else node
 
     return match
 
 
 def _subsumed(asked: Asked) -> Term:
-    related = closure.above if asked.modifier == "above" else closure.below
+    above = asked.modifier == "above"
 
     def match(values: Sequence[str], asker: Asker) -> Node:
-        found: list[Node] = []
+        concepts, codes = _concepts(asked, values, asker), []
         for value in values:
             parts = [unescape(part) for part in split(value, "|")]
             if len(parts) != 2 or not all(parts):
                 raise asked.bad_value("system|code")
-            system, code = parts
-            found.append(_coded(asked, {(system, each) for each in related(asker.registry, system, code)}))
-        return either(found)
+            codes.append((parts[0], parts[1]))
+        return tokens(concepts.related(asked.param, codes, above=above))
 
     return match
+
+
+def _concepts(asked: Asked, values: Sequence[str], asker: Asker) -> Concepts:
+    bounds.check(len(values), bounds.MOST_RANGES, f"OR-ed values of {asked.name}", f"http.{asked.name}")
+    if asker.concepts is None:
+        raise asked.bad_modifier([modifier for modifier in MODIFIERS if modifier not in _BY_TERMINOLOGY])
+    return asker.concepts

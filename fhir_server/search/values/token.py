@@ -2,12 +2,13 @@
 
 https://hl7.org/fhir/R4/search.html#token. Codes recur and are remembered; identifiers and contact points belong to
 one patient and are not. Only the bare code has a row in `token`: a system with it is checked on the resource's row.
+Codes are also gathered by parameter (`storage.used_codes`), for searches by what a terminology says of them.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.core.keys import key64, token_key
+from fhir_server.core.keys import key64, param_id, token_key
 from fhir_server.search.memo import Memo
 from fhir_server.search.rows import Emit, IndexRows
 from fhir_server.search.text import words
@@ -16,7 +17,11 @@ from fhir_server.search.values.leaf import Leaf
 _PERSONAL = frozenset(
     {"string", "markdown", "id", "uri", "url", "oid", "uuid", "canonical", "dateTime", "date", "instant"}
 )
+# The longest system and code together, in bytes, that are gathered: an entry of an index has its limit.
+_LONGEST_CODE = 2000
 _Keys = tuple[int, ...]
+_Codes = tuple[tuple[int, str, str, int], ...]
+_Params = Sequence[tuple[str, str]]
 
 
 def emitter(leaves: Sequence[Leaf], fhir_type: str) -> Emit | None:
@@ -30,7 +35,7 @@ def emitter(leaves: Sequence[Leaf], fhir_type: str) -> Emit | None:
     if fhir_type == "ContactPoint":
         return _contact_point(leaves)
     if fhir_type[0].islower():
-        return _personal(leaves) if fhir_type in _PERSONAL else _code(leaves)
+        return _personal(leaves) if fhir_type in _PERSONAL else _code(leaves, fhir_type == "code")
     return None
 
 
@@ -73,17 +78,25 @@ def _word_keys(leaves: Sequence[Leaf]) -> Memo[str, _Keys]:
     return Memo(make)
 
 
-def _coding_keys(leaves: Sequence[Leaf]) -> Memo[tuple[str | None, str | None], tuple[_Keys, _Keys]]:
-    """Tokens and further keys of a (system, code)."""
+def _codes(params: _Params, system: str, code: str, form: str) -> _Codes:
+    """A code as it is gathered, with the key of its exact form. What no table can hold is left out."""
+    if "\x00" in system + code or len((system + code).encode("utf-8", "surrogatepass")) > _LONGEST_CODE:
+        return ()
+    return tuple((param_id(kind, param), system, code, token_key(kind, param, form)) for kind, param in params)
+
+
+def _coding_keys(leaves: Sequence[Leaf]) -> Memo[tuple[str | None, str | None], tuple[_Keys, _Keys, _Codes]]:
+    """Tokens, further keys and codes of a (system, code)."""
     params = [(leaf.resource_type, leaf.code) for leaf in leaves]
 
-    def make(coding: tuple[str | None, str | None]) -> tuple[_Keys, _Keys]:
+    def make(coding: tuple[str | None, str | None]) -> tuple[_Keys, _Keys, _Codes]:
         system, code = coding
         tokens = tuple(token_key(kind, param, code) for kind, param in params) if code else ()
         further = [f"{system or ''}|{code}"] if code else []
         if system:
             further.append(f"{system}|")
-        return tokens, tuple(token_key(kind, param, form) for kind, param in params for form in further)
+        keys = tuple(token_key(kind, param, form) for kind, param in params for form in further)
+        return tokens, keys, _codes(params, system, code, f"{system}|{code}") if system and code else ()
 
     return Memo(make)
 
@@ -93,9 +106,10 @@ def _coding(leaves: Sequence[Leaf]) -> Emit:
 
     def emit(value: Any, rows: IndexRows, base: str) -> None:
         get = value.get
-        tokens, keys = keys_of[get("system"), get("code")]
+        tokens, keys, codes = keys_of[get("system"), get("code")]
         rows.tokens.extend(tokens)
         rows.keys.extend(keys)
+        rows.codes.extend(codes)
         display = get("display")
         if display:
             rows.keys.extend(words_of[display])
@@ -158,11 +172,19 @@ def _personal(leaves: Sequence[Leaf]) -> Emit:
     return emit
 
 
-def _code(leaves: Sequence[Leaf]) -> Emit:
+def _code(leaves: Sequence[Leaf], coded: bool) -> Emit:
+    """`coded`: the value is of the type code, whose system is not told."""
     params = [(leaf.resource_type, leaf.code) for leaf in leaves]
-    keys_of: Memo[str, _Keys] = Memo(lambda form: tuple(token_key(kind, code, form) for kind, code in params))
+
+    def make(form: str) -> tuple[_Keys, _Codes]:
+        keys = tuple(token_key(kind, code, form) for kind, code in params)
+        return keys, _codes(params, "", form, form) if coded else ()
+
+    keys_of = Memo(make)
 
     def emit(value: Any, rows: IndexRows, base: str) -> None:
-        rows.tokens.extend(keys_of[value if type(value) is str else plain(value)])
+        tokens, codes = keys_of[value if type(value) is str else plain(value)]
+        rows.tokens.extend(tokens)
+        rows.codes.extend(codes)
 
     return emit
