@@ -4,12 +4,16 @@ A compiled expression is called with the focus (`$this`, a collection) and the e
 twice over: as a collection, and as a test that answers True, False or None without making one.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 
+from fhir_server.fhirpath import chains
+from fhir_server.fhirpath.compiled import Compiled, Run, condition
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.nodes import EMPTY, FALSE, STRING, TRUE, Env, Nodes, boolean
-from fhir_server.fhirpath.operators import BINARY, negative
+from fhir_server.fhirpath.literals import against
+from fhir_server.fhirpath.logic import LOGIC, joined
+from fhir_server.fhirpath.nodes import EMPTY, INTEGER, STRING, Env, Nodes
+from fhir_server.fhirpath.operators import BINARY, negative, union
 from fhir_server.fhirpath.paths import Level, Paths, Types
 from fhir_server.fhirpath.syntax import (
     Binary,
@@ -24,47 +28,43 @@ from fhir_server.fhirpath.syntax import (
     Variable,
     walk,
 )
-
-Run = Callable[[Nodes, Env], Nodes]
-Test = Callable[[Nodes, Env], "bool | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """An expression ready to run. types: what its items can be, None if unknown. test: set when it is a condition."""
-
-    run: Run
-    types: Types
-    test: Test | None = None
-
-    def condition(self) -> Test:
-        """The expression as a condition."""
-        if self.test is not None:
-            return self.test
-        run = self.run
-        return lambda this, env: boolean(run(this, env))
-
-
-def condition(test: Test) -> Compiled:
-    """A compiled expression made from a test."""
-
-    def run(this: Nodes, env: Env) -> Nodes:
-        value = test(this, env)
-        return TRUE if value else EMPTY if value is None else FALSE
-
-    return Compiled(run, frozenset({"System.Boolean"}), test)
-
+from fhir_server.fhirpath.variables import EXTERNALS, constant
 
 Build = Callable[["Compiler", Compiled, tuple[Tree, ...], Types], Compiled]
 
+# An expression with more parts than this counts every reading as work: a thousand short paths over a large resource
+# are as much as a loop.
+_LONG = 120
+
 
 class Compiler:
-    """Compiles one tree. `functions`: name -> builder. `needs_env` is set once anything asks for the environment."""
+    """Compiles one tree. `functions`: name -> builder. `needs_env` is set once anything asks for the environment.
 
-    def __init__(self, paths: Paths, functions: Mapping[str, Build]) -> None:
+    strict: as N1 has it, `as` of several items and positions in collections without an order are mistakes. R4's own
+    search parameters and constraints need the opposite. located: mistakes during evaluation tell their place, for some
+    time more.
+    """
+
+    def __init__(
+        self, paths: Paths, functions: Mapping[str, Build], *, strict: bool = False, located: bool = False
+    ) -> None:
         self.paths = paths
         self.functions = functions
+        self.strict = strict
+        self.located = located
         self.needs_env = False
+        # How many lambdas are around what is being compiled, and the variables defined in each scope.
+        self.loops = 0
+        self.scopes: list[set[str]] = [set()]
+        self._long = False
+
+    def whole(self, tree: Tree, this: Types) -> Compiled:
+        """The closure of a complete expression. Raises `FhirPathError`."""
+        self._long = sum(1 for _ in walk(tree)) > _LONG
+        try:
+            return self.compile(tree, this)
+        except RecursionError:
+            raise FhirPathError("The FHIRPath expression is nested too deeply.") from None
 
     def compile(self, tree: Tree, this: Types) -> Compiled:
         """The closure of `tree`, evaluated where `$this` has the types `this`."""
@@ -72,36 +72,61 @@ class Compiler:
             case Literal(type=None):
                 return Compiled(lambda this, env: EMPTY, frozenset())
             case Literal(type=type_, value=value) if type_:
-                constant: Nodes = [(type_, value, None)]
+                nodes: Nodes = [(type_, value, None)]
                 test = (lambda this, env: bool(value)) if isinstance(value, bool) else None
-                return Compiled(lambda this, env: constant, frozenset({type_}), test)
+                return Compiled(lambda this, env: nodes, frozenset({type_}), test)
             case Variable(name=name):
                 return self._variable(name, this)
-            case External(name=name):
-                return self._external(name)
-            case Member(source=source, name=name):
-                return self._member(source, name, this)
-            case Call():
-                return self._call(tree, this)
-            case Index(source=source, at=at):
-                return self._index(self.compile(source, this), self.compile(at, this))
-            case Sign(operator=operator, operand=operand):
-                inner = self.compile(operand, this)
-                run, sign = inner.run, -1 if operator == "-" else 1
-                return Compiled(lambda this, env: negative(run(this, env), sign), inner.types)
-            case Binary(operator=operator, left=left, right=right):
-                return self._binary(operator, self.compile(left, this), self.compile(right, this), right)
-            case TypeTest(operator=operator, operand=operand, type=type_):
-                return self.functions[operator](self, self.compile(operand, this), (_type_tree(type_),), this)
-        raise AssertionError(tree)
+        offset = getattr(tree, "offset", None)
+        try:
+            made = self._compound(tree, this)
+        except FhirPathError as error:
+            error.at = offset if error.at is None else error.at
+            raise
+        return self._with_place(made, offset) if self.located else made
 
-    def member(self, source: Compiled | None, name: str, types: Types) -> Compiled:
-        """The children `name` of a compiled source (None: of the focus, whose types are `types`)."""
-        level, found = self._step(name, types)
-        if source is None:
-            return Compiled(lambda this, env: level(this), found)
+    def inner(self, tree: Tree, this: Types) -> Compiled:
+        """The closure of a lambda, which runs once for each item of a collection of these types."""
+        self.loops += 1
+        made = self.scoped(tree, this)
+        self.loops -= 1
+        return made
+
+    def scoped(self, tree: Tree, this: Types) -> Compiled:
+        """The closure of an argument or operand: variables defined in it end with it."""
+        self.scopes.append(set())
+        made = self.compile(tree, this)
+        self.scopes.pop()
+        return made
+
+    def member(self, source: Compiled, name: str) -> Compiled:
+        """The children `name` of a compiled source."""
+        level, found = self._step(name, source.types)
+        element, choice, run = None, None, source.run
+        if source.types is not None and len(source.types) == 1:
+            type_ = next(iter(source.types))
+            element = self.paths.definition_path(type_, name)
+            option = self.paths.plain(type_, name)
+            if option is not None and source.chain is not None and not source.far:
+                chain = (*source.chain, option)
+                return Compiled(chains.fused(chain), found, chain=chain, element=element)
+            choice = (source, type_, name) if option is None else None
+        if source.far or self._long:
+            self.needs_env = True
+            return Compiled(
+                lambda this, env: env.spend(level(run(this, env))), found, element=element, far=source.far,
+                ordered=source.ordered,
+            )  # fmt: skip
+        made = level if run is _focus else lambda this, env: level(run(this, env))
+        return Compiled(made, found, choice=choice, element=element, ordered=source.ordered)
+
+    def weighed(self, source: Compiled) -> Run:
+        """The source of what compares whole items, whose size then counts as work."""
         run = source.run
-        return Compiled(lambda this, env: level(run(this, env)), found)
+        if source.types is not None and all(self.paths.is_primitive(type_) for type_ in source.types):
+            return run
+        self.needs_env = True
+        return lambda this, env: env.weigh(run(this, env))
 
     def uses_loop(self, *trees: Tree) -> bool:
         """Whether the trees mention `$index` or `$total`, which loops then have to keep."""
@@ -109,15 +134,62 @@ class Compiler:
             isinstance(part, Variable) and part.name != "$this" for tree in trees for part in walk(tree)
         )
 
+    def ordered(self, source: Compiled, name: str) -> None:
+        """Raise `FhirPathError` where a position is asked of a collection that has no order, if that is a mistake."""
+        if self.strict and not source.ordered:
+            raise FhirPathError(f"'{name}' depends on an order, which children() and descendants() do not have.")
+
+    def _compound(self, tree: Tree, this: Types) -> Compiled:
+        match tree:
+            case External(name=name):
+                return self._external(name)
+            case Member(source=source, name=name):
+                return self._member(source, name, this)
+            case Call():
+                return self._call(tree, this)
+            case Index(source=source, at=at):
+                inner = self.compile(source, this)
+                self.ordered(inner, "[ ]")
+                return self._index(inner, self.scoped(at, this))
+            case Sign(operator=operator, operand=operand):
+                inner = self.compile(operand, this)
+                run, sign = inner.run, -1 if operator == "-" else 1
+                return Compiled(lambda this, env: negative(run(this, env), sign), inner.types)
+            case Binary(operator=operator, left=left, right=right):
+                return self._binary(operator, self.scoped(left, this), self.scoped(right, this), right)
+            case TypeTest(operator=operator, operand=operand, type=type_):
+                return self.functions[operator](self, self.scoped(operand, this), (_type_tree(type_),), this)
+        raise AssertionError(tree)
+
+    def _with_place(self, made: Compiled, offset: int | None) -> Compiled:
+        """The same, with mistakes of its evaluation put where it stands in the expression."""
+        if made.chain is not None:
+            return made
+        run = made.run
+
+        def placed(this: Nodes, env: Env) -> Nodes:
+            try:
+                return run(this, env)
+            except FhirPathError as error:
+                error.at = offset if error.at is None else error.at
+                raise
+
+        return Compiled(
+            placed, made.types, choice=made.choice, element=made.element, ordered=made.ordered, far=made.far
+        )
+
+    def _focus(self, this: Types) -> Compiled:
+        known = this is not None and len(this) == 1 and not self.paths.is_primitive(next(iter(this)))
+        return Compiled(_focus, this, chain=() if known and not self._long else None)
+
     def _member(self, source: Tree | None, name: str, this: Types) -> Compiled:
         if source is None:
             if self._names_focus(name, this):
-                return Compiled(lambda this, env: this, this)
-            return self.member(None, name, this)
+                return self._focus(this)
+            return self.member(self._focus(this), name)
         if isinstance(source, Member) and source.source is None and source.name == "FHIR":
             return self._member(None, name, this)
-        inner = self.compile(source, this)
-        return self.member(inner, name, inner.types)
+        return self.member(self.compile(source, this), name)
 
     def _names_focus(self, name: str, this: Types) -> bool:
         """Whether a leading name is the type of the focus (`Patient` in `Patient.name`)."""
@@ -159,20 +231,22 @@ class Compiler:
 
     def _variable(self, name: str, this: Types) -> Compiled:
         if name == "$this":
-            return Compiled(lambda this, env: this, this)
+            return self._focus(this)
         self.needs_env = True
         if name == "$index":
-            return Compiled(lambda this, env: [("System.Integer", env.index, None)], frozenset({"System.Integer"}))
+            return Compiled(lambda this, env: [(INTEGER, env.index, None)], frozenset({INTEGER}))
         return Compiled(lambda this, env: env.total, None)
 
     def _external(self, name: str) -> Compiled:
         self.needs_env = True
-        known = _EXTERNALS.get(name)
+        if any(name in scope for scope in self.scopes):
+            return Compiled(lambda this, env: env.defined[name], None, far=self.loops > 0)
+        known = EXTERNALS.get(name)
         if known is not None:
-            return Compiled(known, None)
-        constant = _constant(name)
-        if constant is not None:
-            nodes: Nodes = [(STRING, constant, None)]
+            return Compiled(known, None, far=self.loops > 0)
+        text = constant(name)
+        nodes: Nodes = [(STRING, text, None)]
+        if text is not None:
             return Compiled(lambda this, env: env.variables.get(name, nodes), None)
 
         def run(this: Nodes, env: Env) -> Nodes:
@@ -180,16 +254,13 @@ class Compiler:
                 raise FhirPathError(f"There is no variable %{name}.")
             return env.variables[name]
 
-        return Compiled(run, None)
+        return Compiled(run, None, far=self.loops > 0)
 
     def _call(self, tree: Call, this: Types) -> Compiled:
         build = self.functions.get(tree.name)
         if build is None:
-            raise FhirPathError(f"There is no function '{tree.name}' in FHIRPath.")
-        if tree.source is None:
-            source = Compiled(lambda this, env: this, this)
-        else:
-            source = self.compile(tree.source, this)
+            raise FhirPathError(f"There is no function '{tree.name}' in FHIRPath.{_near(tree.name, self.functions)}")
+        source = self._focus(this) if tree.source is None else self.compile(tree.source, this)
         return build(self, source, tree.arguments, this)
 
     def _index(self, source: Compiled, at: Compiled) -> Compiled:
@@ -205,94 +276,47 @@ class Compiler:
             nodes = run(this, env)
             return nodes[i : i + 1] if i >= 0 else EMPTY
 
-        return Compiled(item, source.types)
+        return Compiled(item, source.types, element=source.element)
 
     def _binary(self, operator: str, left: Compiled, right: Compiled, right_tree: Tree) -> Compiled:
-        if operator in _LOGIC:
-            return condition(_LOGIC[operator](left.condition(), right.condition()))
-        if operator == "=" and isinstance(right_tree, Literal) and right_tree.type == STRING:
-            return condition(_equals_text(left.run, right_tree.value))
+        if operator in LOGIC:
+            return joined(operator, left, right)
+        if isinstance(right_tree, Literal) and (short := against(operator, left, right_tree)):
+            return short
         apply, is_condition = BINARY[operator]
         first, second = left.run, right.run
+        if operator in _COMPARING:
+            first, second = self.weighed(left), self.weighed(right)
         if is_condition:
+            if operator in ("~", "!~"):
+                self.needs_env = True
+                return condition(lambda this, env: apply(*_paired(first(this, env), second(this, env), env)))
             return condition(lambda this, env: apply(first(this, env), second(this, env)))
         types = None
-        if operator == "|" and left.types is not None and right.types is not None:
-            types = left.types | right.types
+        if operator == "|":
+            if left.types is not None and right.types is not None:
+                types = left.types | right.types
+            return Compiled(lambda this, env: union(first(this, env), second(this, env)), types)
         return Compiled(lambda this, env: apply(first(this, env), second(this, env)), types)
 
 
-def _equals_text(run: Run, value: str) -> Test:
-    def test(this: Nodes, env: Env) -> bool | None:
-        nodes = run(this, env)
-        if not nodes:
-            return None
-        return len(nodes) == 1 and nodes[0][1] == value
-
-    return test
+# Operators that look at everything in an object.
+_COMPARING = frozenset({"=", "!=", "~", "!~", "in", "contains", "|"})
 
 
-def _and(left: Test, right: Test) -> Test:
-    def test(this: Nodes, env: Env) -> bool | None:
-        first = left(this, env)
-        if first is False:
-            return False
-        second = right(this, env)
-        return second if first or second is False else None
-
-    return test
+def _paired(left: Nodes, right: Nodes, env: Env) -> tuple[Nodes, Nodes]:
+    # Each is compared with each.
+    env.work(len(left) * len(right))
+    return left, right
 
 
-def _or(left: Test, right: Test) -> Test:
-    def test(this: Nodes, env: Env) -> bool | None:
-        first = left(this, env)
-        if first:
-            return True
-        second = right(this, env)
-        return second if first is False or second else None
-
-    return test
+def _focus(this: Nodes, env: Env) -> Nodes:
+    return this
 
 
-def _xor(left: Test, right: Test) -> Test:
-    def test(this: Nodes, env: Env) -> bool | None:
-        first, second = left(this, env), right(this, env)
-        return None if first is None or second is None else first is not second
-
-    return test
-
-
-def _implies(left: Test, right: Test) -> Test:
-    def test(this: Nodes, env: Env) -> bool | None:
-        first = left(this, env)
-        if first is False:
-            return True
-        second = right(this, env)
-        return second if first or second else None
-
-    return test
-
-
-_LOGIC: Mapping[str, Callable[[Test, Test], Test]] = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}
-
-_EXTERNALS: Mapping[str, Run] = {
-    "resource": lambda this, env: [env.resource],
-    "rootResource": lambda this, env: [env.root],
-    "context": lambda this, env: env.context,
-}
-_CONSTANTS = {
-    "ucum": "http://unitsofmeasure.org",
-    "sct": "http://snomed.info/sct",
-    "loinc": "http://loinc.org",
-}
-
-
-def _constant(name: str) -> str | None:
-    if name.startswith("vs-"):
-        return f"http://hl7.org/fhir/ValueSet/{name[3:]}"
-    if name.startswith("ext-"):
-        return f"http://hl7.org/fhir/StructureDefinition/{name[4:]}"
-    return _CONSTANTS.get(name)
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def _type_tree(name: str) -> Tree:

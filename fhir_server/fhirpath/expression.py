@@ -7,12 +7,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from fhir_server.conformance.registry import Registry
-from fhir_server.fhirpath.compile import Compiled, Compiler
+from fhir_server.fhirpath.compile import Compiler
+from fhir_server.fhirpath.compiled import Compiled
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions import FUNCTIONS
-from fhir_server.fhirpath.nodes import Env, Node, Nodes
+from fhir_server.fhirpath.nodes import EMPTY, FALSE, TRUE, Env, Node, Nodes
 from fhir_server.fhirpath.parser import parse
 from fhir_server.fhirpath.paths import Paths
+from fhir_server.fhirpath.services import Services
 from fhir_server.fhirpath.syntax import Member, Variable
 
 Expression = Callable[[Any], Nodes]
@@ -20,8 +22,11 @@ Expression = Callable[[Any], Nodes]
 _NOBODY = Env(("Resource", {}, None))
 _abstract = frozenset({"Resource", "DomainResource"})
 _paths: dict[int, Paths] = {}
+_MOST_PATHS = 32
 _expressions: "WeakKeyDictionary[Registry, dict[tuple[str, str], Expression]]" = WeakKeyDictionary()
 _MOST_CACHED = 20_000
+# Longer ones are compiled each time: a cache full of them would fill the memory.
+_LONGEST_CACHED = 2_000
 
 
 def paths_of(registry: Registry) -> Paths:
@@ -29,16 +34,33 @@ def paths_of(registry: Registry) -> Paths:
     structures = registry.structures
     found = _paths.get(id(structures))
     if found is None or found.structures is not structures:
+        if len(_paths) >= _MOST_PATHS:
+            _paths.clear()
         found = _paths[id(structures)] = Paths(structures)
     return found
 
 
-@lru_cache(maxsize=4096)
-def _compiled(expression: str, context_type: str | None, paths: Paths) -> tuple[Compiled, bool]:
-    compiler = Compiler(paths, FUNCTIONS)
+def _compile(
+    expression: str, context_type: str | None, paths: Paths, one_off: bool, strict: bool
+) -> tuple[Compiled, bool]:
+    compiler = Compiler(paths, FUNCTIONS, strict=strict, located=one_off)
     known = context_type and context_type not in _abstract
-    compiled = compiler.compile(parse(expression), frozenset({context_type}) if known and context_type else None)
+    types = frozenset({context_type}) if known and context_type else None
+    try:
+        compiled = compiler.whole(parse(expression), types)
+    except FhirPathError as error:
+        raise error.placed(expression) from None
     return compiled, compiler.needs_env
+
+
+_remembered = lru_cache(maxsize=4096)(_compile)
+
+
+def _compiled(
+    expression: str, context_type: str | None, registry: Registry, one_off: bool = False, strict: bool = False
+) -> tuple[Compiled, bool]:
+    run = _remembered if len(expression) <= _LONGEST_CACHED else _compile
+    return run(expression, context_type, paths_of(registry), one_off, strict)
 
 
 def compile_node_expression(
@@ -48,7 +70,7 @@ def compile_node_expression(
 
     Raises `FhirPathError` for an expression that cannot be read or names what does not exist.
     """
-    return _compiled(expression, context_type, paths_of(registry))
+    return _compiled(expression, context_type, registry)
 
 
 def compile_expression(expression: str, context_type: str, registry: Registry) -> Expression:
@@ -62,9 +84,11 @@ def compile_expression(expression: str, context_type: str, registry: Registry) -
         cache = _expressions[registry] = {}
     found = cache.get((expression, context_type))
     if found is None:
-        if len(cache) >= _MOST_CACHED:
-            cache.clear()
-        found = cache[expression, context_type] = _bind(expression, context_type, registry)
+        found = _bind(expression, context_type, registry)
+        if len(expression) <= _LONGEST_CACHED:
+            if len(cache) >= _MOST_CACHED:
+                cache.clear()
+            cache[expression, context_type] = found
     return found
 
 
@@ -84,6 +108,11 @@ def _bind(expression: str, context_type: str, registry: Registry) -> Expression:
         return within
     if abstract:
         return lambda resource: run([node_of(resource)], _NOBODY)
+    test = compiled.test
+    if test is not None:
+        # A call less than by way of the collection.
+        answers: dict[bool | None, Nodes] = {True: TRUE, False: FALSE, None: EMPTY}
+        return lambda resource: answers[test([(context_type, resource, None)], _NOBODY)]
     return lambda resource: run([(context_type, resource, None)], _NOBODY)
 
 
@@ -96,13 +125,31 @@ def compile_parent(expression: str, context_type: str, registry: Registry) -> tu
     if not isinstance(tree, Member) or (tree.source is None and tree.name == context_type):
         raise FhirPathError("The path must end in the name of an element.")
     parent = tree.source or Variable("$this")
-    compiled = Compiler(paths_of(registry), FUNCTIONS).compile(parent, frozenset({context_type}))
+    try:
+        compiled = Compiler(paths_of(registry), FUNCTIONS).whole(parent, frozenset({context_type}))
+    except FhirPathError as error:
+        raise error.placed(expression) from None
 
     def nodes(resource: dict[str, Any]) -> Nodes:
         node: Node = (context_type, resource, None)
         return compiled.run([node], Env(node))
 
     return nodes, tree.name
+
+
+def evaluate_on(expression: str, focus: Node, env: Env, registry: Registry, *, strict: bool = False) -> Nodes:
+    """The nodes of `expression` on one node. For one-offs: mistakes tell their place in the expression.
+
+    strict: what N1 forbids is refused although R4's own expressions need it: `as` of several items, and positions in
+    collections without an order. Raises `FhirPathError`.
+    """
+    compiled, _ = _compiled(expression, focus[0], registry, True, strict)
+    try:
+        return compiled.run([focus], env)
+    except FhirPathError as error:
+        raise error.placed(expression) from None
+    except RecursionError:
+        raise FhirPathError("The FHIRPath expression is nested too deeply.") from None
 
 
 def evaluate(
@@ -113,12 +160,14 @@ def evaluate(
     variables: Mapping[str, Nodes] | None = None,
     now: datetime | None = None,
     trace: Callable[[str, Nodes], None] | None = None,
+    services: Services | None = None,
+    strict: bool = False,
 ) -> Nodes:
     """The nodes of `expression` on a resource. For one-offs.
 
-    variables: values of `%name`. now: the time that `now()` tells. trace: receives what `trace()` shows. Raises
-    `FhirPathError`.
+    variables: values of `%name`. now: the time that `now()` tells. trace: receives what `trace()` shows. services: who
+    answers for terminology, profiles and references. strict: as in `evaluate_on`. Raises `FhirPathError`.
     """
     node: Node = (resource["resourceType"], resource, None)
-    compiled, _ = compile_node_expression(expression, node[0], registry)
-    return compiled.run([node], Env(node, variables=variables, now=now, trace=trace))
+    env = Env(node, variables=variables, now=now, trace=trace, services=services)
+    return evaluate_on(expression, node, env, registry, strict=strict)

@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_LONGEST = 20_000
+_LONGEST_NUMBER = 60
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _ESCAPES = {"f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
@@ -36,13 +38,17 @@ class Token:
 
 def tokens(expression: str) -> list[Token]:
     """The tokens of an expression with an `end` behind them. Raises `FhirPathError` with the offset."""
+    if len(expression) > _LONGEST:
+        raise FhirPathError(f"A FHIRPath expression has at most {_LONGEST} characters.")
     found: list[Token] = []
     at = 0
     while at < len(expression):
         match = _TOKEN.match(expression, at)
         if match is None or expression.startswith("/*", at) and match.lastgroup != "space":
-            raise FhirPathError(f"The FHIRPath expression cannot be read at character {at + 1}.")
+            raise FhirPathError(_unreadable(expression, at), at)
         kind = match.lastgroup or ""
+        if kind == "number" and match.end() - at > _LONGEST_NUMBER:
+            raise FhirPathError(f"A number has at most {_LONGEST_NUMBER} digits.", at)
         if kind == "string":
             found.append(Token("string", unescape(match.group()[1:-1]), at))
         elif kind == "quoted":
@@ -52,6 +58,19 @@ def tokens(expression: str) -> list[Token]:
         at = match.end()
     found.append(Token("end", "", at))
     return found
+
+
+def _unreadable(expression: str, at: int) -> str:
+    match expression[at]:
+        case "'" | '"' | "`":
+            return "The FHIRPath expression cannot be read: what is quoted here has no closing quote."
+        case "/":
+            return "The FHIRPath expression cannot be read: the comment has no end."
+        case "$":
+            return "The FHIRPath expression cannot be read: '$' begins $this, $index or $total."
+        case "@":
+            return "The FHIRPath expression cannot be read: '@' begins a date, a dateTime or a time such as @T14:30."
+    return "The FHIRPath expression cannot be read: no name, literal or operator begins with this character."
 
 
 def unescape(body: str) -> str:

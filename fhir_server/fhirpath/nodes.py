@@ -8,9 +8,14 @@ https://hl7.org/fhir/R4/fhirpath.html
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from time import thread_time
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from fhir_server.fhirpath.errors import FhirPathError
+from fhir_server.fhirpath.errors import CannotTell, FhirPathError
+
+if TYPE_CHECKING:
+    from fhir_server.fhirpath.services import Services
 
 Node = tuple[str, Any, dict[str, Any] | None]
 Nodes = list[Node]
@@ -22,6 +27,7 @@ DATE, DATETIME, TIME, QUANTITY = "System.Date", "System.DateTime", "System.Time"
 EMPTY: Nodes = []
 TRUE: Nodes = [(BOOLEAN, True, None)]
 FALSE: Nodes = [(BOOLEAN, False, None)]
+_NO_VARIABLES: Mapping[str, Nodes] = MappingProxyType({})
 
 # What a primitive's value is in FHIRPath's own type system. https://hl7.org/fhir/R4/fhirpath.html#types
 KINDS: Mapping[str, str] = {
@@ -40,8 +46,11 @@ KINDS: Mapping[str, str] = {
 
 
 # Clients write expressions (patches, search parameters): one must not fill the memory or run for minutes.
-MOST_NODES = 2_000_000
-LONGEST_TEXT = 1_000_000
+MOST_WORK = 4_000_000
+MOST_SECONDS = 1.0
+LONGEST_TEXT = 200_000
+SERVICE_WORK = 4_000
+_SLICE = 5_000
 
 
 class Env:
@@ -49,9 +58,16 @@ class Env:
 
     resource: `%resource`. root: `%rootResource`, which differs inside a contained resource. context: `%context`.
     variables: further `%name`. index, total: `$index`, `$total` of the innermost loop. trace: receives (name, nodes).
+    services: what the server around can be asked; None where there is only the resource. guesses: whether a reference
+    that leads nowhere still gives a node that knows its type. The budget of work and time holds for one context: who
+    evaluates several expressions with one environment sets `context` anew before each. defined: by defineVariable().
+    entries: of the Bundle that is evaluated on, once they were looked for.
     """
 
-    __slots__ = ("_left", "context", "index", "now", "resource", "root", "total", "trace", "variables")
+    __slots__ = (
+        "_accounted", "_left", "_slices", "_until", "context", "defined", "entries", "guesses", "index", "now",
+        "resource", "root", "services", "total", "trace", "variables",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -61,29 +77,85 @@ class Env:
         now: datetime | None = None,
         context: Nodes | None = None,
         trace: Callable[[str, Nodes], None] | None = None,
+        services: "Services | None" = None,
+        guesses: bool = True,
     ) -> None:
         self.resource = resource
         self.root = root or resource
         self.context = [resource] if context is None else context
-        self.variables: Mapping[str, Nodes] = variables or {}
+        self.variables: Mapping[str, Nodes] = variables or _NO_VARIABLES
         self.now = now
         self.index = 0
         self.total: Nodes = EMPTY
         self.trace = trace
-        self._left = MOST_NODES
+        self.services = services
+        self.guesses = guesses
+        self.defined: dict[str, Nodes] = {}
+        self.entries: Any = None
+        self._left = _SLICE
+        self._accounted: Nodes | None = None
 
     def spend(self, nodes: Nodes) -> Nodes:
         """Count the items that an expression makes from others. Raises `FhirPathError` when they grow out of hand."""
         self._left -= len(nodes)
         if self._left < 0:
-            raise FhirPathError("The expression makes too many items.")
+            self._account()
         return nodes
+
+    def work(self, amount: int) -> None:
+        """Count work in units of about 100 ns. Raises `FhirPathError` when an evaluation takes too much of it."""
+        self._left -= amount
+        if self._left < 0:
+            self._account()
+
+    def weigh(self, nodes: Nodes) -> Nodes:
+        """Count items that are about to be compared: objects by all that is in them."""
+        self._left -= len(nodes)
+        for node in nodes:
+            if type(node[1]) is dict:
+                self._left -= _size(node[1])
+        if self._left < 0:
+            self._account()
+        return nodes
+
+    def ask(self, what: str) -> "Services":
+        """The services, for one question, which counts as work. Raises `CannotTell` where there are none."""
+        if self.services is None:
+            raise CannotTell(f"'{what}' cannot be told here.")
+        self._left -= SERVICE_WORK
+        self._account()
+        return self.services
+
+    def _account(self) -> None:
+        # Processor time, so that a busy machine refuses nothing that an idle one would answer.
+        now = thread_time()
+        if self._accounted is not self.context:
+            self._accounted, self._slices, self._until = self.context, MOST_WORK // _SLICE, now + MOST_SECONDS
+        if self._left < 0:
+            used = 1 + -self._left // _SLICE
+            self._slices -= used
+            self._left += used * _SLICE
+        if self._slices < 0 or now > self._until:
+            raise FhirPathError("The expression takes too much work here: it makes or compares too many items.")
 
     def moment(self) -> datetime:
         """The time of this evaluation: the same however often it is asked."""
         if self.now is None:
             self.now = datetime.now(UTC)
         return self.now
+
+
+def _size(value: Any) -> int:
+    """How many values stand in a JSON value."""
+    count, rest = 0, [value]
+    while rest:
+        at = rest.pop()
+        count += 1
+        if type(at) is dict:
+            rest.extend(at.values())
+        elif type(at) is list:
+            rest.extend(at)
+    return count
 
 
 def truth(value: bool | None) -> Nodes:

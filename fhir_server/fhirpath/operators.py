@@ -75,7 +75,8 @@ def alike(a: Node, b: Node) -> bool:
     if kind == QUANTITY or other == QUANTITY:
         return quantities.equivalent(a, b)
     if kind is None and other is None:
-        return _alike_json(a[1], b[1])
+        special = _EQUIVALENT.get(a[0]) if a[0] == b[0] else None
+        return special(a[1], b[1]) if special else _alike_json(a[1], b[1])
     return same(a, b) is True
 
 
@@ -110,6 +111,21 @@ def _places(value: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
+def _same_code(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return a.get("system") == b.get("system") and a.get("code") == b.get("code")
+
+
+def _same_concept(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    first, second = a.get("coding") or (), b.get("coding") or ()
+    if not first and not second:
+        return _alike_json(a, b)
+    return any(_same_code(x, y) for x in first for y in second)
+
+
+# https://hl7.org/fhir/R4/fhirpath.html#changes: what else they hold says nothing.
+_EQUIVALENT: Mapping[str, Callable[[Any, Any], bool]] = {"Coding": _same_code, "CodeableConcept": _same_concept}
+
+
 def _alike_json(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         keys = (a.keys() | b.keys()) - {"id"}
@@ -122,36 +138,41 @@ def _alike_json(a: Any, b: Any) -> bool:
 
 
 def key_of(node: Node) -> Any:
-    """A hashable stand-in for an item, equal only where `=` could be; None when there is no cheap one."""
+    """A hashable stand-in for an item: equal keys where `=` is true."""
     kind = KINDS.get(node[0])
+    value = node[1]
+    if kind is None or value is None:
+        return (kind, _frozen(value), _frozen(node[2]))
     if kind in NUMBERS:
-        return (DECIMAL, node[1])
-    return (kind, node[1]) if kind is not None and kind not in TEMPORAL and kind != QUANTITY else None
+        return (DECIMAL, value)
+    if kind in TEMPORAL:
+        return temporal.key_of(value, kind == TIME)
+    if kind == QUANTITY:
+        return quantities.key_of(node) or (node[0], _frozen(value))
+    return (kind, value)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted((key, _frozen(value[key])) for key in value))
+    return tuple([_frozen(item) for item in value]) if isinstance(value, list) else value
 
 
 def distinct(nodes: Nodes) -> Nodes:
     """The items without repetition, first ones kept."""
-    found: Nodes = []
-    seen: set[Any] = set()
+    if len(nodes) < 2:
+        return nodes
+    found: dict[Any, Node] = {}
     for node in nodes:
-        key = key_of(node) if node[1] is not None else None
-        if key is not None:
-            if key in seen:
-                continue
-            seen.add(key)
-        elif any(same(node, other) for other in found):
-            continue
-        found.append(node)
-    return found
+        found.setdefault(key_of(node), node)
+    return nodes if len(found) == len(nodes) else list(found.values())
 
 
 def union(left: Nodes, right: Nodes) -> Nodes:
     """`|`: both without repetition."""
-    if not right and len(left) < 2:
-        return left
-    if not left and len(right) < 2:
-        return right
-    return distinct(left + right)
+    if not right:
+        return distinct(left)
+    return distinct(left + right) if left else distinct(right)
 
 
 def is_in(left: Nodes, right: Nodes) -> bool | None:
@@ -160,6 +181,13 @@ def is_in(left: Nodes, right: Nodes) -> bool | None:
     if node is None:
         return None
     return any(same(node, other) for other in right)
+
+
+def subset(nodes: Nodes, others: Nodes) -> bool:
+    """Whether every item is among the others."""
+    if len(nodes) == 1:
+        return any(same(nodes[0], other) for other in others)
+    return {key_of(node) for node in nodes} <= {key_of(node) for node in others}
 
 
 def contains(left: Nodes, right: Nodes) -> bool | None:
@@ -216,7 +244,10 @@ def _sum(left: Nodes, right: Nodes, symbol: str, sign: int) -> Nodes:
     a, b = pair
     kind, other = KINDS.get(a[0]), KINDS.get(b[0])
     if kind in NUMBERS and other in NUMBERS:
-        return computed(a[1] + sign * b[1], kind, other)
+        try:
+            return computed(a[1] + sign * b[1], kind, other)
+        except DecimalException:
+            return EMPTY
     if kind == STRING and other == STRING and sign > 0:
         return text(a[1] + b[1])
     if kind in TEMPORAL and other == QUANTITY:
@@ -269,7 +300,7 @@ def _arithmetic(symbol: str, apply: Callable[[Any, Any], Any], whole: bool | Non
         except DecimalException:
             return EMPTY
         if whole:
-            return [(INTEGER, int(value), None)]
+            return [(INTEGER, int(value), None)] if value.adjusted() < 19 else EMPTY
         return computed(value, *([DECIMAL] if whole is False else [kind, other]))
 
     return operator
@@ -285,12 +316,17 @@ def negative(nodes: Nodes, sign: int) -> Nodes:
     if node is None:
         return EMPTY
     kind = KINDS.get(node[0])
-    if kind in NUMBERS:
-        return [(kind or DECIMAL, sign * node[1], None)]
+    if kind in NUMBERS and node[1] is not None:
+        return [(kind or DECIMAL, node[1] if sign > 0 else negated(node[1]), None)]
     value = quantities.value_of(node)
     if value is None:
         raise FhirPathError(f"{node[0]} cannot have a sign.")
-    return [(QUANTITY, (sign * value[0], value[1]), None)]
+    return [(QUANTITY, (value[0] if sign > 0 else negated(value[0]), value[1]), None)]
+
+
+def negated(value: Any) -> Any:
+    """The number with the other sign, exactly: Python's minus rounds a Decimal, or finds it too large."""
+    return value.copy_negate() if isinstance(value, Decimal) else -value
 
 
 # operator -> (what it does, whether it answers True/False/None instead of a collection)

@@ -5,7 +5,19 @@ from decimal import Decimal
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.lexer import Token, tokens
 from fhir_server.fhirpath.nodes import BOOLEAN, DATE, DATETIME, DECIMAL, INTEGER, QUANTITY, STRING, TIME
-from fhir_server.fhirpath.syntax import Binary, Call, External, Index, Literal, Member, Sign, Tree, TypeTest, Variable
+from fhir_server.fhirpath.syntax import (
+    Binary,
+    Call,
+    External,
+    Index,
+    Literal,
+    Member,
+    Sign,
+    Tree,
+    TypeTest,
+    Variable,
+    parts,
+)
 
 _PRECEDENCE = {
     "implies": 1, "or": 2, "xor": 2, "and": 3, "in": 4, "contains": 4, "=": 5, "~": 5, "!=": 5, "!~": 5,
@@ -15,12 +27,29 @@ _PRECEDENCE = {
 _CALENDAR = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
 _CALENDAR_UNITS = {name: unit for unit in _CALENDAR for name in (unit, unit + "s")}
 _RESERVED = frozenset({"and", "or", "xor", "implies", "div", "mod", "true", "false"})
+_DIRECTIONS = ("asc", "desc")
+# Brackets within brackets, and the height of the tree: what is evaluated within what.
 _DEEPEST = 100
+_HIGHEST = 250
 
 
 def parse(expression: str) -> Tree:
     """The tree of an expression. Raises `FhirPathError` naming the place that cannot be read."""
-    return _Parser(tokens(expression)).whole()
+    try:
+        tree = _Parser(tokens(expression)).whole()
+        _check_height(tree)
+    except FhirPathError as error:
+        raise error.placed(expression) from None
+    return tree
+
+
+def _check_height(tree: Tree) -> None:
+    layer: list[Tree] = [tree]
+    for _ in range(_HIGHEST):
+        layer = [part for each in layer for part in parts(each)]
+        if not layer:
+            return
+    raise FhirPathError("The FHIRPath expression is nested too deeply: it has too many steps or operators in a row.")
 
 
 class _Parser:
@@ -32,13 +61,13 @@ class _Parser:
     def whole(self) -> Tree:
         tree = self._expression(0)
         if self._tokens[self._at].kind != "end":
-            raise self._unexpected()
+            raise self._unexpected("an operator or the end")
         return tree
 
     def _expression(self, least: int) -> Tree:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise FhirPathError("The FHIRPath expression is nested too deeply.")
+            raise FhirPathError("The FHIRPath expression is nested too deeply.", self._tokens[self._at].at)
         left = self._unary()
         while True:
             token = self._tokens[self._at]
@@ -47,23 +76,29 @@ class _Parser:
                 break
             self._at += 1
             if token.text in ("is", "as"):
-                left = TypeTest(token.text, left, self._type_name())
+                left = TypeTest(token.text, left, self._type_name(), token.at)
             else:
-                left = Binary(token.text, left, self._expression(rank))
+                left = Binary(token.text, left, self._expression(rank), token.at)
         self._depth -= 1
         return left
 
     def _unary(self) -> Tree:
-        token = self._tokens[self._at]
-        if token.kind == "symbol" and token.text in "+-":
+        signs: list[Token] = []
+        while self._tokens[self._at].kind == "symbol" and self._tokens[self._at].text in "+-":
+            signs.append(self._tokens[self._at])
             self._at += 1
-            return Sign(token.text, self._unary())
-        tree = self._term()
+        tree = self._steps(self._term())
+        for sign in reversed(signs):
+            tree = Sign(sign.text, tree, sign.at)
+        return tree
+
+    def _steps(self, tree: Tree) -> Tree:
         while True:
+            at = self._tokens[self._at].at
             if self._accept("."):
                 tree = self._invocation(tree)
             elif self._accept("["):
-                tree = Index(tree, self._expression(0))
+                tree = Index(tree, self._expression(0), at)
                 self._expect("]")
             else:
                 return tree
@@ -96,7 +131,7 @@ class _Parser:
             case "symbol", "%":
                 return self._external()
         self._at -= 1
-        raise self._unexpected()
+        raise self._unexpected("a name, a literal, a variable, '(' or '{'")
 
     def _number(self, value: str) -> Literal:
         token = self._tokens[self._at]
@@ -114,9 +149,9 @@ class _Parser:
     def _external(self) -> Tree:
         token = self._tokens[self._at]
         if token.kind not in ("name", "string"):
-            raise self._unexpected()
+            raise self._unexpected("the name of a variable")
         self._at += 1
-        return External(token.text)
+        return External(token.text, token.at - 1)
 
     def _invocation(self, source: Tree | None) -> Tree:
         token = self._tokens[self._at]
@@ -124,17 +159,26 @@ class _Parser:
             self._at += 1
             return Variable(token.text)
         if token.kind != "name":
-            raise self._unexpected()
+            raise self._unexpected("the name of an element or function")
         self._at += 1
         if not self._accept("("):
-            return Member(source, token.text)
+            return Member(source, token.text, token.at)
         arguments: list[Tree] = []
         if not self._accept(")"):
-            arguments.append(self._expression(0))
+            arguments.append(self._argument(token.text))
             while self._accept(","):
-                arguments.append(self._expression(0))
-            self._expect(")")
-        return Call(source, token.text, tuple(arguments))
+                arguments.append(self._argument(token.text))
+            self._expect(")", "',' or ')'")
+        return Call(source, token.text, tuple(arguments), token.at)
+
+    def _argument(self, function: str) -> Tree:
+        tree = self._expression(0)
+        token = self._tokens[self._at]
+        if function == "sort" and token.kind == "name" and token.text in _DIRECTIONS:
+            # `sort(family desc)` says the same as `sort(-family)`.
+            self._at += 1
+            return Sign("-", tree, token.at) if token.text == "desc" else tree
+        return tree
 
     def _type_name(self) -> str:
         names = [self._name()]
@@ -145,7 +189,7 @@ class _Parser:
     def _name(self) -> str:
         token = self._tokens[self._at]
         if token.kind != "name":
-            raise self._unexpected()
+            raise self._unexpected("the name of a type")
         self._at += 1
         return token.text
 
@@ -156,12 +200,13 @@ class _Parser:
             return True
         return False
 
-    def _expect(self, symbol: str) -> None:
+    def _expect(self, symbol: str, wanted: str = "") -> None:
         if not self._accept(symbol):
-            raise self._unexpected()
+            raise self._unexpected(wanted or f"'{symbol}'")
 
-    def _unexpected(self) -> FhirPathError:
+    def _unexpected(self, wanted: str) -> FhirPathError:
         token = self._tokens[self._at]
         if token.kind == "end":
-            return FhirPathError("The FHIRPath expression ends too early.")
-        return FhirPathError(f"The FHIRPath expression has an unexpected '{token.text}' at character {token.at + 1}.")
+            return FhirPathError(f"The FHIRPath expression ends too early: {wanted} is expected.", token.at)
+        shown = token.text if len(token.text) <= 40 else f"{token.text[:40]}…"
+        return FhirPathError(f"The FHIRPath expression has an unexpected '{shown}': {wanted} is expected.", token.at)

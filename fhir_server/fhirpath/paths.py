@@ -3,18 +3,25 @@
 https://hl7.org/fhir/R4/fhirpath.html#polymorphism
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from fhir_server.conformance.structures import Structure
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.nodes import KINDS, STRING, Node, Nodes
 
-Level = Callable[[Nodes], Nodes]
 Types = frozenset[str] | None
 
 TYPE_INFO = "TypeInfo"
 _TYPE_INFO_CHILDREN = ("namespace", "name")
+
+
+class Level(Protocol):
+    """A step from nodes to their children. The environment is there so that a step is a whole expression too."""
+
+    def __call__(self, nodes: Nodes, env: Any = None) -> Nodes:
+        """The children."""
+        ...
 
 
 class Option(NamedTuple):
@@ -30,7 +37,7 @@ class Paths:
 
     def __init__(self, structures: Mapping[str, Structure]) -> None:
         self.structures = structures
-        self._levels: dict[tuple[str, str], tuple[Level, Types] | None] = {}
+        self._levels: dict[tuple[str, str], tuple[Level, Types]] = {}
         self._properties: dict[str, Mapping[str, Option]] = {}
         self._ancestors: dict[str, tuple[str, ...]] = {}
 
@@ -40,15 +47,44 @@ class Paths:
         None when the type has no such child.
         """
         key = (type_, name)
-        if key not in self._levels:
-            self._levels[key] = self._make_level(type_, name)
-        return self._levels[key]
+        found = self._levels.get(key)
+        if found is None:
+            found = self._make_level(type_, name)
+            # Names come from clients: what does not exist is not remembered.
+            if found is not None:
+                self._levels[key] = found
+        return found
+
+    def plain(self, type_: str, name: str) -> Option | None:
+        """The one property that a child of an object can be; None for choices, inline resources and primitives."""
+        structure = self.structures.get(type_)
+        if structure is None or structure.kind == "primitive-type":
+            return None
+        element = structure.elements.get(name)
+        if element is None or element.choice is not None:
+            return None
+        option = self._option(name, element.type)
+        return None if option.type is None else option
+
+    def cast(self, type_: str, name: str, wanted: str) -> tuple[Option, ...]:
+        """The properties of a choice element that hold the wanted type or one derived from it."""
+        structure = self.structures[type_]
+        elements = [structure.elements[json] for json in structure.choices.get(name, ())]
+        return tuple(self._option(e.name, e.type) for e in elements if self.conforms(e.type, wanted))
+
+    def definition_path(self, type_: str, name: str) -> str | None:
+        """Path of the definition of a child: `Observation.value[x]`. None when the type has no such child."""
+        structure = self.structures.get(type_)
+        if structure is None:
+            return None
+        json = structure.choices.get(name, (name,))[0]
+        return structure.elements[json].path if json in structure.elements else None
 
     def dynamic(self, name: str) -> Level:
         """The step for nodes of any type; nodes whose type has no such child give nothing."""
         level = self.level
 
-        def each(nodes: Nodes) -> Nodes:
+        def each(nodes: Nodes, env: Any = None) -> Nodes:
             if len(nodes) == 1:
                 step = level(nodes[0][0], name)
                 return step[0](nodes) if step else []
@@ -72,7 +108,7 @@ class Paths:
             for key in value:
                 option = properties.get(key) or properties.get(key[1:])
                 if option and not (key[0] == "_" and key[1:] in value):
-                    _gather(value, option, found)
+                    gather(value, option, found)
         return found
 
     def properties(self, type_: str) -> Mapping[str, Option]:
@@ -94,13 +130,16 @@ class Paths:
         """Whether `type_` is `wanted` or derived from it. System types conform only to themselves."""
         if type_ == wanted:
             return True
-        if type_ not in self._ancestors:
+        found = self._ancestors.get(type_)
+        if found is None:
             chain, at = [], self.structures.get(type_)
+            if at is None:
+                return False
             while at is not None and at.base:
                 chain.append(at.base)
                 at = self.structures.get(at.base)
-            self._ancestors[type_] = tuple(chain)
-        return wanted in self._ancestors[type_]
+            found = self._ancestors[type_] = tuple(chain)
+        return wanted in found
 
     def named_type(self, name: str) -> str:
         """The type that a specifier (`Patient`, `FHIR.string`, `System.Integer`, `Integer`) names.
@@ -132,7 +171,7 @@ class Paths:
         options = [self._option(json, structure.elements[json].type) for json in names]
         found = {option.type for option in options}
         types: Types = None if None in found else frozenset(t for t in found if t)
-        step = _one(options[0]) if len(options) == 1 else _choice(options)
+        step = any_of(options)
         if self.is_primitive(type_):
             return _of_sibling(step), types
         return step, types
@@ -144,7 +183,8 @@ class Paths:
         return Option(json, type_, structure is None or structure.kind == "primitive-type")
 
 
-def _gather(value: dict[str, Any], option: Option, found: Nodes) -> None:
+def gather(value: dict[str, Any], option: Option, found: Nodes) -> None:
+    """Add to `found` what stands in one property of an object and beside it."""
     json, type_, primitive = option
     child = value.get(json)
     if primitive:
@@ -167,14 +207,15 @@ def _gather_list(values: list[Any], siblings: list[Any], type_: str, found: Node
             found.append((type_, value, sibling))
 
 
-def _one(option: Option) -> Level:
+def one(option: Option) -> Level:
+    """The step to one property."""
     if option.type is None:
         return _resource(option.json)
     return (_primitive if option.primitive else _complex)(option.json, option.type)
 
 
 def _complex(json: str, type_: str) -> Level:
-    def level(nodes: Nodes) -> Nodes:
+    def level(nodes: Nodes, env: Any = None) -> Nodes:
         found: Nodes = []
         for node in nodes:
             child = node[1].get(json)
@@ -192,7 +233,7 @@ def _complex(json: str, type_: str) -> Level:
 def _primitive(json: str, type_: str) -> Level:
     beside = "_" + json
 
-    def level(nodes: Nodes) -> Nodes:
+    def level(nodes: Nodes, env: Any = None) -> Nodes:
         found: Nodes = []
         for node in nodes:
             value = node[1]
@@ -217,28 +258,31 @@ def _primitive(json: str, type_: str) -> Level:
 def _resource(json: str) -> Level:
     option = Option(json, None, False)
 
-    def level(nodes: Nodes) -> Nodes:
+    def level(nodes: Nodes, env: Any = None) -> Nodes:
         found: Nodes = []
         for node in nodes:
-            _gather(node[1], option, found)
+            gather(node[1], option, found)
         return found
 
     return level
 
 
-def _choice(options: list[Option]) -> Level:
+def any_of(options: Sequence[Option]) -> Level:
+    """The step to whichever of the properties is there; only one is."""
+    if len(options) == 1:
+        return one(options[0])
     table = {option.json: option for option in options}
     # Of a choice at most one property is there: looking through the few keys of the object beats asking for each.
     table.update({"_" + option.json: option for option in options if option.primitive})
 
-    def level(nodes: Nodes) -> Nodes:
+    def level(nodes: Nodes, env: Any = None) -> Nodes:
         found: Nodes = []
         for node in nodes:
             value = node[1]
             for key in value:
                 option = table.get(key)
                 if option is not None:
-                    _gather(value, option, found)
+                    gather(value, option, found)
                     break
         return found
 
@@ -246,7 +290,7 @@ def _choice(options: list[Option]) -> Level:
 
 
 def _of_sibling(step: Level) -> Level:
-    def level(nodes: Nodes) -> Nodes:
+    def level(nodes: Nodes, env: Any = None) -> Nodes:
         inner: list[Node] = [(node[0], node[2], None) for node in nodes if node[2]]
         return step(inner) if inner else []
 

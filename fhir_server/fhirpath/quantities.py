@@ -6,6 +6,7 @@ https://hl7.org/fhirpath/N1/#quantity, https://hl7.org/fhir/R4/fhirpath.html#qua
 from decimal import Decimal, DecimalException, localcontext
 
 from fhir_server.core import ucum
+from fhir_server.core.ucum.conversion import convert
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.nodes import DECIMAL, EMPTY, INTEGER, KINDS, QUANTITY, Node, Nodes
 
@@ -52,6 +53,15 @@ def _canonical(amount: Amount, about: bool) -> Amount | None:
     return None if unit.startswith(" ") else ucum.canonical(amount[0], unit)
 
 
+def key_of(node: Node) -> tuple[object, ...] | None:
+    """A hashable stand-in: equal keys where `equal` is true. None for a quantity without a value."""
+    amount = value_of(node)
+    if amount is None:
+        return None
+    value, unit = _canonical(amount, False) or amount
+    return (DECIMAL, value) if unit == "1" else (QUANTITY, value, unit)
+
+
 def compare(a: Node, b: Node) -> int | None:
     """-1, 0, 1; None for units of different kinds."""
     pair = _common(a, b)
@@ -87,17 +97,31 @@ def comparable(a: Node, b: Node) -> bool:
     return _common(a, b) is not None
 
 
+def converted(amount: Amount, unit: str) -> Amount | None:
+    """The same amount in another unit; None when the units are of different kinds."""
+    source, target = (_CALENDAR.get(each, each) for each in (amount[1], unit))
+    if source == target:
+        return amount[0], unit
+    if source.startswith(" ") or target.startswith(" "):
+        return None
+    try:
+        return convert(amount[0], source, target), unit
+    except (ValueError, ArithmeticError):
+        return None
+
+
 def total(a: Node, b: Node, sign: int) -> Nodes:
     """Sum or difference in the first one's unit when the units are equal, else in the canonical unit."""
     first, second = value_of(a), value_of(b)
     if first is None or second is None:
         return EMPTY
-    if first[1] == second[1]:
-        return [(QUANTITY, (first[0] + sign * second[0], first[1]), None)]
-    x, y = _canonical(first, False), _canonical(second, False)
+    x, y = (first, second) if first[1] == second[1] else (_canonical(first, False), _canonical(second, False))
     if x is None or y is None or x[1] != y[1]:
         return EMPTY
-    return [(QUANTITY, (x[0] + sign * y[0], x[1]), None)]
+    try:
+        return [(QUANTITY, (x[0] + sign * y[0], x[1]), None)]
+    except DecimalException:
+        return EMPTY
 
 
 def scale(a: Node, b: Node, symbol: str) -> Nodes:

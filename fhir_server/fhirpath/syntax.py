@@ -1,7 +1,10 @@
-"""The syntax tree of FHIRPath. https://hl7.org/fhirpath/N1/grammar.html"""
+"""The syntax tree of FHIRPath. https://hl7.org/fhirpath/N1/grammar.html
+
+`offset` is the place in the expression of what a mistake would be about; it does not count when trees are compared.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -25,6 +28,7 @@ class External:
     """`%resource`, `%'name'`."""
 
     name: str
+    offset: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Member:
 
     source: "Tree | None"
     name: str
+    offset: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Call:
     source: "Tree | None"
     name: str
     arguments: tuple["Tree", ...]
+    offset: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Index:
 
     source: "Tree"
     at: "Tree"
+    offset: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Sign:
 
     operator: str
     operand: "Tree"
+    offset: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class Binary:
     operator: str
     left: "Tree"
     right: "Tree"
+    offset: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ class TypeTest:
     operator: str
     operand: "Tree"
     type: str
+    offset: int | None = field(default=None, compare=False)
 
 
 Tree = Literal | Variable | External | Member | Call | Index | Sign | Binary | TypeTest

@@ -88,7 +88,7 @@ def compare(a: str, b: str, is_time: bool) -> int | None:
     if not is_time and len(left) > 3 and len(right) > 3 and first.offset != second.offset:
         if first.offset is None or second.offset is None:
             return None
-        left, right = _utc(first), _utc(second)
+        left, right = utc(first), utc(second)
     for x, y in zip(left, right, strict=False):
         if x != y:
             return -1 if x < y else 1
@@ -103,7 +103,18 @@ def equal(a: str, b: str, a_is_time: bool, b_is_time: bool) -> bool | None:
     return None if order is None else order == 0
 
 
-def _utc(moment: Moment) -> tuple[int | Decimal, ...]:
+def key_of(text: str, is_time: bool) -> tuple[object, ...]:
+    """A hashable stand-in: equal keys where `equal` is true. The text itself where it cannot be read."""
+    moment = read(text, is_time)
+    if moment is None:
+        return is_time, text
+    if is_time or len(moment.parts) < 4:
+        return is_time, moment.parts
+    return is_time, moment.offset is None, utc(moment)
+
+
+def utc(moment: Moment) -> tuple[int | Decimal, ...]:
+    """The parts as they are in UTC; as given without an offset."""
     if not moment.offset:
         return moment.parts
     # Offsets move minutes at most: seconds stay, and only parts that were given come back.
@@ -123,6 +134,8 @@ def shift(text: str, amount: Decimal, unit: str, is_time: bool) -> str:
     Raises `FhirPathError` for a unit that is not one of time, and for UCUM's months and years.
     """
     name = _UCUM.get(unit) or unit.strip()
+    if amount.adjusted() > 18:
+        raise FhirPathError("The date leaves the years 1 to 9999.")
     moment = parse(text, is_time)
     if name not in ("second", "millisecond"):
         amount = Decimal(int(amount))

@@ -63,7 +63,7 @@ def resource(name: str | None) -> dict[str, Any]:
 def passes(case: Case) -> bool:
     """Whether the suite's expectation is met."""
     try:
-        nodes = evaluate(case.expression, resource(case.input), base_registry())
+        nodes = evaluate(case.expression, resource(case.input), base_registry(), strict=True)
     except FhirPathError:
         return case.invalid is not None
     if case.invalid is not None:

@@ -1,8 +1,10 @@
 """What a narrative may hold: https://hl7.org/fhir/R4/narrative.html."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from fhir_server.fhirpath.xhtml import problems
+from fhir_server.fhirpath.xhtml import _is_plain, _parsed, problems
 
 DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
 
@@ -75,3 +77,26 @@ WHOLE = [
 @pytest.mark.parametrize("div", WHOLE)
 def test_refused_as_a_whole(div: object) -> None:
     assert problems(div)
+
+
+PIECES = st.sampled_from([
+    "<p>", "</p>", "<br/>", "<br>", "<b>", "</b>", "<div>", "</div>", "<script>", "</script>", "<p >", "<P>", "<p class='x'>",
+    "x", " ", "\n", "&lt;", "&amp", "&#32;", "&nbsp;", "]]>", "<", ">", "a > b", "<!-- x -->", "\x0b", "\ufffe", "\ud800", "\xa0",
+    '<div xmlns="http://www.w3.org/1999/xhtml">', "<b/>", "<img/>", "é", "<p/ >", "</ p>", "< p>",
+])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=8).map("".join), st.sampled_from(["", " ", "\n", "x", ">", "\xa0", "</div>"]))
+@example("<p><b>x</b></p>", "")
+@example("<p><b>x</p></b>", "")
+def test_what_is_seen_without_parsing_is_what_the_parser_says(inside: str, after: str) -> None:
+    """A div of plain tags is not parsed; that answers as the parser does, or not at all."""
+    div = DIV.format(inside) + after
+    if _is_plain(div):
+        assert _parsed(div) == []
+
+
+def test_plain_ones_are_seen_and_others_are_not() -> None:
+    assert _is_plain(DIV.format("<p>x &lt; <b>y</b><br/></p>") + "\n")
+    for odd in ("<p class='x'>x</p>", "<script>x</script>", "<p>x", "<p> </p>", "x]]>", "&#169;", "<!-- x -->x", "a < b"):
+        assert not _is_plain(DIV.format(odd)), odd

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 
 from fhir_server.fhirpath.compile import Build
 from fhir_server.fhirpath.functions import (
+    aggregates,
     boundaries,
+    components,
     conversion,
+    definitions,
     existence,
     filtering,
     maths,
+    references,
     strings,
+    terminology,
     types,
     utility,
 )
@@ -21,6 +26,11 @@ FUNCTIONS: Mapping[str, Build] = {
     **strings.FUNCTIONS,
     **maths.FUNCTIONS,
     **types.FUNCTIONS,
+    **aggregates.FUNCTIONS,
+    **definitions.FUNCTIONS,
+    **references.FUNCTIONS,
+    **terminology.FUNCTIONS,
     **boundaries.FUNCTIONS,
+    **components.FUNCTIONS,
     **utility.FUNCTIONS,
 }

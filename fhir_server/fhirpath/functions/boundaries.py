@@ -5,7 +5,7 @@ https://build.fhir.org/ig/HL7/FHIRPath/#lowboundaryprecision-integer-decimal--da
 
 from calendar import monthrange
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, DecimalException
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any
 
 from fhir_server.fhirpath import quantities, temporal
@@ -46,9 +46,11 @@ def _edge_of_number(value: Decimal, places: int, high: bool) -> Decimal | None:
     if not 0 <= places <= 28 or not isinstance(exponent, int):
         return None
     half = Decimal(5).scaleb(min(exponent, 0) - 1)
-    edge = value + half if high else value - half
     try:
-        return edge.quantize(Decimal(1).scaleb(-places), ROUND_CEILING if high else ROUND_FLOOR)
+        edge = value + half if high else value - half
+        # An edge away from zero is rounded, one towards zero is cut off.
+        away = high == (edge > 0)
+        return edge.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP if away else ROUND_DOWN)
     except DecimalException:
         return None
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from fhir_server.fhirpath.compile import Build, Compiled, Compiler, Run, condition
+from fhir_server.fhirpath.compile import Build, Compiler
+from fhir_server.fhirpath.compiled import Compiled, ItemTest, Run, condition
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.nodes import EMPTY, KINDS, Env, Nodes, single
+from fhir_server.fhirpath.nodes import EMPTY, KINDS, Env, Node, Nodes, single
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
 
@@ -17,15 +18,25 @@ def arity(name: str, arguments: Sequence[Tree], least: int, most: int | None = N
 
 def compiled_arguments(compiler: Compiler, arguments: Sequence[Tree], this: Types) -> list[Run]:
     """Arguments that are evaluated once, where the call stands."""
-    return [compiler.compile(argument, this).run for argument in arguments]
+    return [compiler.scoped(argument, this).run for argument in arguments]
 
 
-def condition_of(name: str, apply: Callable[..., bool | None], least: int = 0, most: int | None = None) -> Build:
-    """A function `apply(nodes, *argument_nodes)` that answers True, False or None."""
+def _operands(
+    compiler: Compiler, source: Compiled, arguments: Sequence[Tree], this: Types, compares: bool
+) -> tuple[Run, list[Run]]:
+    if not compares:
+        return source.run, compiled_arguments(compiler, arguments, this)
+    return compiler.weighed(source), [compiler.weighed(compiler.scoped(tree, this)) for tree in arguments]
+
+
+def condition_of(
+    name: str, apply: Callable[..., bool | None], least: int = 0, most: int | None = None, *, compares: bool = False
+) -> Build:
+    """A function `apply(nodes, *argument_nodes)` that answers True, False or None. compares: whole items."""
 
     def build(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
         arity(name, arguments, least, most)
-        run, args = source.run, compiled_arguments(compiler, arguments, this)
+        run, args = _operands(compiler, source, arguments, this, compares)
         if not args:
             return condition(lambda this, env: apply(run(this, env)))
         if len(args) == 1:
@@ -43,16 +54,24 @@ def collected(
     most: int | None = None,
     types: frozenset[str] | None = None,
     same_types: bool = False,
+    compares: bool = False,
 ) -> Build:
-    """A function `apply(nodes, *argument_nodes)` that answers a collection. same_types: of the source's types."""
+    """A function `apply(nodes, *argument_nodes)` that answers a collection. same_types: of the source's types;
+    compares: it compares whole items."""
 
     def build(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
         arity(name, arguments, least, most)
-        run, args = source.run, compiled_arguments(compiler, arguments, this)
+        run, args = _operands(compiler, source, arguments, this, compares)
         found = source.types if same_types else types
+        element, ordered = (source.element, source.ordered) if same_types else (None, True)
         if not args:
-            return Compiled(lambda this, env: apply(run(this, env)), found)
-        return Compiled(lambda this, env: apply(run(this, env), *[arg(this, env) for arg in args]), found)
+            return Compiled(lambda this, env: apply(run(this, env)), found, element=element, ordered=ordered)
+        if len(args) == 1:
+            one = args[0]
+            made: Run = lambda this, env: apply(run(this, env), one(this, env))  # noqa: E731
+        else:
+            made = lambda this, env: apply(run(this, env), *[arg(this, env) for arg in args])  # noqa: E731
+        return Compiled(made, found, element=element, ordered=ordered)
 
     return build
 
@@ -68,18 +87,81 @@ def of_string(name: str, apply: Callable[..., Nodes], least: int = 0, most: int 
             raise FhirPathError(f"'{name}' works on a string, not on {node[0]}.")
         return apply(node[1], *arguments)
 
-    return collected(name, on_nodes, least, most)
+    return counted(name, on_nodes, least, most)
 
 
-def in_loop(test: Run, uses_loop: bool) -> Callable[[Nodes, Env], list[Nodes]]:
+def counted(name: str, apply: Callable[..., Nodes], least: int = 0, most: int | None = None) -> Build:
+    """Like `collected`, for a function whose cost grows with the text that it reads and makes."""
+
+    def build(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+        arity(name, arguments, least, most)
+        compiler.needs_env = True
+        run, args = source.run, compiled_arguments(compiler, arguments, this)
+
+        def counting(this: Nodes, env: Env) -> Nodes:
+            nodes = run(this, env)
+            if nodes and isinstance(nodes[0][1], str):
+                env.work(1 + len(nodes[0][1]) // 20)
+            return env.spend(apply(nodes, *[arg(this, env) for arg in args]))
+
+        return Compiled(counting, None)
+
+    return build
+
+
+def positional(name: str, apply: Callable[..., Nodes], arguments: int = 0) -> Build:
+    """A function that picks items by their position."""
+    build = collected(name, apply, arguments, same_types=True)
+
+    def checked(compiler: Compiler, source: Compiled, trees: tuple[Tree, ...], this: Types) -> Compiled:
+        compiler.ordered(source, name)
+        return build(compiler, source, trees, this)
+
+    return checked
+
+
+def criteria(compiler: Compiler, source: Compiled, tree: Tree) -> ItemTest:
+    """A lambda that decides on one item, kept in step with `$index` where it asks for that."""
+    test = compiler.inner(tree, source.types).of_item()
+    if not compiler.uses_loop(tree):
+        return test
+    compiler.needs_env = True
+
+    def counted(node: Node, env: Env) -> bool | None:
+        value = test(node, env)
+        env.index += 1
+        return value
+
+    return counted
+
+
+def loop_source(compiler: Compiler, source: Compiled, criterion: Tree) -> Run:
+    """What a loop runs over. `$index` begins at 0 behind it; within another loop its length counts as work."""
+    run = source.run
+    if compiler.uses_loop(criterion):
+        compiler.needs_env = True
+
+        def begun(this: Nodes, env: Env) -> Nodes:
+            nodes = env.spend(run(this, env))
+            env.index = 0
+            return nodes
+
+        return begun
+    if not compiler.loops:
+        return run
+    compiler.needs_env = True
+    return lambda this, env: env.spend(run(this, env))
+
+
+def in_loop(project: Run, uses_loop: bool) -> Callable[[Nodes, Env], list[Nodes]]:
     """Runs a lambda for each item, keeping `$index` when it is asked for; the results, one per item."""
     if not uses_loop:
-        return lambda nodes, env: [test([node], env) for node in nodes]
+        return lambda nodes, env: [project([node], env) for node in nodes]
 
     def each(nodes: Nodes, env: Env) -> list[Nodes]:
         outer, found = env.index, []
         for env.index, node in enumerate(nodes):
-            found.append(test([node], env))
+            found.append(project([node], env))
         env.index = outer
         return found
 

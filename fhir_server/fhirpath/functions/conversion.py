@@ -6,7 +6,8 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 from fhir_server.fhirpath import quantities, temporal
-from fhir_server.fhirpath.compile import Build, Compiled, Compiler
+from fhir_server.fhirpath.compile import Build, Compiler
+from fhir_server.fhirpath.compiled import Compiled
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions.build import arity, collected, condition_of
 from fhir_server.fhirpath.nodes import (
@@ -24,6 +25,7 @@ from fhir_server.fhirpath.nodes import (
     Node,
     Nodes,
     single,
+    string,
 )
 from fhir_server.fhirpath.operators import NUMBERS
 from fhir_server.fhirpath.paths import Types
@@ -39,11 +41,11 @@ _CALENDAR = re.compile(r"(year|month|week|day|hour|minute|second|millisecond)s?\
 def _iif(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("iif", arguments, 2, 3)
     focus = source.types
-    criterion = compiler.compile(arguments[0], focus)
+    criterion = compiler.scoped(arguments[0], focus)
     if criterion.types and not any(KINDS.get(type_) == BOOLEAN for type_ in criterion.types):
         raise FhirPathError("The criterion of 'iif' must be a boolean.")
     test = criterion.condition()
-    branches = [compiler.compile(tree, focus) for tree in arguments[1:]]
+    branches = [compiler.scoped(tree, focus) for tree in arguments[1:]]
     run, then = source.run, branches[0].run
     otherwise = branches[1].run if len(branches) > 1 else None
 
@@ -80,6 +82,11 @@ def _to_decimal(node: Node) -> Any:
     return Decimal(node[1]) if isinstance(node[1], str) and _DECIMAL.match(node[1]) else None
 
 
+def plain(value: Decimal) -> str:
+    """A decimal without an exponent, unless that takes a great many digits."""
+    return f"{value:f}" if -100 < value.adjusted() < 100 else str(value)
+
+
 def _to_string(node: Node) -> Any:
     value = node[1]
     if isinstance(value, bool):
@@ -87,9 +94,9 @@ def _to_string(node: Node) -> Any:
     amount = quantities.value_of(node) if KINDS.get(node[0]) == QUANTITY else None
     if amount is not None:
         unit = amount[1]
-        return f"{amount[0]:f}{unit}" if unit.startswith(" ") else f"{amount[0]:f} '{unit}'"
+        return f"{plain(amount[0])}{unit}" if unit.startswith(" ") else f"{plain(amount[0])} '{unit}'"
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return plain(value)
     return str(value) if node[0] in KINDS and not isinstance(value, dict) else None
 
 
@@ -146,9 +153,18 @@ def _converted(name: str, convert: Callable[[Node], Any], nodes: Nodes) -> Any:
         return None
 
 
+def _in_unit(value: Any, unit: Nodes, name: str) -> Any:
+    """A quantity converted to the unit that is asked for; None when it is of another kind."""
+    wanted = string(unit, f"'{name}'")
+    if value is None or wanted is None:
+        return value
+    calendar = _CALENDAR.match(wanted)
+    return quantities.converted(value, f" {calendar[1]}" if calendar else wanted)
+
+
 def _to(name: str, type_: str, convert: Callable[[Node], Any]) -> Build:
     def on_nodes(nodes: Nodes, unit: Nodes = EMPTY) -> Nodes:
-        value = _converted(name, convert, nodes)
+        value = _in_unit(_converted(name, convert, nodes), unit, name)
         return EMPTY if value is None else [(type_, value, None)]
 
     return collected(name, on_nodes, 0, 1 if type_ == QUANTITY else 0, frozenset({type_}))
@@ -156,9 +172,9 @@ def _to(name: str, type_: str, convert: Callable[[Node], Any]) -> Build:
 
 def _converts(name: str, convert: Callable[[Node], Any]) -> Build:
     def on_nodes(nodes: Nodes, unit: Nodes = EMPTY) -> bool | None:
-        return None if not nodes else _converted(name, convert, nodes) is not None
+        return None if not nodes else _in_unit(_converted(name, convert, nodes), unit, name) is not None
 
-    return condition_of(name, on_nodes, 0, 1)
+    return condition_of(name, on_nodes, 0, 1 if name == "convertsToQuantity" else 0)
 
 
 FUNCTIONS: Mapping[str, Build] = {

@@ -1,71 +1,77 @@
 """empty, exists, all, count, distinct and their kin. https://hl7.org/fhirpath/N1/#existence"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from fhir_server.fhirpath.compile import Build, Compiled, Compiler, Test, condition
+from fhir_server.fhirpath import chains
+from fhir_server.fhirpath.compile import Build, Compiler
+from fhir_server.fhirpath.compiled import Compiled, Test, condition, item_condition
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.functions.build import arity, collected, condition_of
+from fhir_server.fhirpath.functions.build import arity, collected, condition_of, criteria, loop_source
+from fhir_server.fhirpath.logic import negated
 from fhir_server.fhirpath.nodes import INTEGER, Env, Nodes
-from fhir_server.fhirpath.operators import distinct, same
+from fhir_server.fhirpath.operators import distinct, subset
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
-
-
-def criteria(compiler: Compiler, source: Compiled, tree: Tree) -> Test:
-    """A lambda that decides on one item, kept in step with `$index` where it asks for that."""
-    test = compiler.compile(tree, source.types).condition()
-    if not compiler.uses_loop(tree):
-        return test
-    compiler.needs_env = True
-
-    def counted(this: Nodes, env: Env) -> bool | None:
-        value = test(this, env)
-        env.index += 1
-        return value
-
-    return counted
 
 
 def _exists(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("exists", arguments, 0, 1)
     run = source.run
     if not arguments:
-        return condition(lambda this, env: bool(run(this, env)))
-    test = criteria(compiler, source, arguments[0])
+        steps = chains.step_of(source)
+        if not steps:
+            return condition(lambda this, env: bool(run(this, env)))
+        found = item_condition(lambda this, env: bool(run(this, env)), chains.any_there(steps))
+        return replace(found, steps=steps)
+    test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
 
     def any_item(this: Nodes, env: Env) -> bool:
-        nodes = run(this, env)
-        outer, env.index = env.index, 0
-        found = any(test([node], env) for node in nodes)
-        env.index = outer
-        return found
+        for node in run(this, env):  # noqa: SIM110 (a generator costs twice as much)
+            if test(node, env):
+                return True
+        return False
 
-    return condition(any_item)
+    return condition(_counting(any_item) if compiler.uses_loop(arguments[0]) else any_item)
+
+
+def _empty(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("empty", arguments, 0)
+    run, steps = source.run, chains.step_of(source)
+    if not steps:
+        return condition(lambda this, env: not run(this, env))
+    there = chains.any_there(steps)
+    return item_condition(lambda this, env: not run(this, env), lambda node, env: not there(node, env))
 
 
 def _all(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("all", arguments, 1)
-    run, test = source.run, criteria(compiler, source, arguments[0])
+    test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
 
     def every_item(this: Nodes, env: Env) -> bool:
-        nodes = run(this, env)
-        outer, env.index = env.index, 0
-        found = all(test([node], env) for node in nodes)
+        for node in run(this, env):  # noqa: SIM110
+            if not test(node, env):
+                return False
+        return True
+
+    return condition(_counting(every_item) if compiler.uses_loop(arguments[0]) else every_item)
+
+
+def _counting(test: Test) -> Test:
+    """A loop whose lambda asks for `$index`: that counts from 0, and is afterwards what it was before."""
+
+    def counted(this: Nodes, env: Env) -> bool | None:
+        outer = env.index
+        found = test(this, env)
         env.index = outer
         return found
 
-    return condition(every_item)
+    return counted
 
 
 def _not(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("not", arguments, 0)
-    test = source.condition()
-
-    def negated(this: Nodes, env: Env) -> bool | None:
-        value = test(this, env)
-        return None if value is None else not value
-
-    return condition(negated)
+    return negated(source)
 
 
 def _booleans(nodes: Nodes, name: str) -> list[bool]:
@@ -75,12 +81,8 @@ def _booleans(nodes: Nodes, name: str) -> list[bool]:
     return values
 
 
-def _subset(nodes: Nodes, others: Nodes) -> bool:
-    return all(any(same(node, other) for other in others) for node in nodes)
-
-
 FUNCTIONS: Mapping[str, Build] = {
-    "empty": condition_of("empty", lambda nodes: not nodes),
+    "empty": _empty,
     "exists": _exists,
     "all": _all,
     "not": _not,
@@ -88,9 +90,9 @@ FUNCTIONS: Mapping[str, Build] = {
     "anyTrue": condition_of("anyTrue", lambda nodes: any(_booleans(nodes, "anyTrue"))),
     "allFalse": condition_of("allFalse", lambda nodes: not any(_booleans(nodes, "allFalse"))),
     "anyFalse": condition_of("anyFalse", lambda nodes: not all(_booleans(nodes, "anyFalse"))),
-    "subsetOf": condition_of("subsetOf", _subset, 1),
-    "supersetOf": condition_of("supersetOf", lambda nodes, others: _subset(others, nodes), 1),
-    "isDistinct": condition_of("isDistinct", lambda nodes: len(distinct(nodes)) == len(nodes)),
+    "subsetOf": condition_of("subsetOf", subset, 1, compares=True),
+    "supersetOf": condition_of("supersetOf", lambda nodes, others: subset(others, nodes), 1, compares=True),
+    "isDistinct": condition_of("isDistinct", lambda nodes: len(distinct(nodes)) == len(nodes), compares=True),
     "count": collected("count", lambda nodes: [(INTEGER, len(nodes), None)], types=frozenset({INTEGER})),
-    "distinct": collected("distinct", distinct, same_types=True),
+    "distinct": collected("distinct", distinct, same_types=True, compares=True),
 }

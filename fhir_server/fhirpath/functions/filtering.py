@@ -2,93 +2,121 @@
 
 from collections.abc import Mapping
 from functools import cmp_to_key
+from typing import Any
 
-from fhir_server.fhirpath.compile import Build, Compiled, Compiler
-from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.functions.build import arity, collected, in_loop
-from fhir_server.fhirpath.functions.existence import criteria
+from fhir_server.fhirpath.compile import Build, Compiler
+from fhir_server.fhirpath.compiled import Compiled, Run
+from fhir_server.fhirpath.functions.build import (
+    arity,
+    collected,
+    criteria,
+    in_loop,
+    loop_source,
+    positional,
+)
 from fhir_server.fhirpath.nodes import EMPTY, Env, Node, Nodes, integer, single
-from fhir_server.fhirpath.operators import compare, distinct, same, union
+from fhir_server.fhirpath.operators import compare, distinct, key_of, union
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Sign, Tree
-
-_MOST = 5_000
 
 
 def _where(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("where", arguments, 1)
-    run, test = source.run, criteria(compiler, source, arguments[0])
+    test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
     if not compiler.uses_loop(arguments[0]):
-        return Compiled(lambda this, env: [n for n in run(this, env) if test([n], env)], source.types)
+        return _alike(source, lambda this, env: [node for node in run(this, env) if test(node, env)])
 
     def chosen(this: Nodes, env: Env) -> Nodes:
-        nodes = run(this, env)
-        outer, env.index = env.index, 0
-        found = [node for node in nodes if test([node], env)]
+        outer = env.index
+        found = [node for node in run(this, env) if test(node, env)]
         env.index = outer
         return found
 
-    return Compiled(chosen, source.types)
+    return _alike(source, chosen)
+
+
+def _alike(source: Compiled, run: Run) -> Compiled:
+    """Some of the source's items, in their order."""
+    return Compiled(run, source.types, element=source.element, ordered=source.ordered)
 
 
 def _select(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("select", arguments, 1)
-    inner = compiler.compile(arguments[0], source.types)
+    inner = compiler.inner(arguments[0], source.types)
     run, each = source.run, in_loop(inner.run, compiler.uses_loop(arguments[0]))
     compiler.needs_env = True
 
     def projected(this: Nodes, env: Env) -> Nodes:
-        return [n for part in each(run(this, env), env) for n in env.spend(part)]
+        return [n for part in each(env.spend(run(this, env)), env) for n in env.spend(part)]
 
-    return Compiled(projected, inner.types)
+    return Compiled(projected, inner.types, element=inner.element, ordered=source.ordered and inner.ordered)
 
 
 def _repeat(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("repeat", arguments, 1)
     # What the projection yields is projected again, so the types of the first round do not hold for the later ones.
-    run, step = source.run, compiler.compile(arguments[0], None).run
+    inner = compiler.inner(arguments[0], None)
+    run, step = source.run, inner.run
+    compiler.needs_env = True
+
+    def closure(this: Nodes, env: Env) -> Nodes:
+        found: dict[Any, Node] = {}
+        layer = run(this, env)
+        while layer:
+            fresh: Nodes = []
+            for node in layer:
+                for item in env.weigh(step([node], env)):
+                    key = key_of(item)
+                    if key not in found:
+                        found[key] = item
+                        fresh.append(item)
+            layer = fresh
+        return list(found.values())
+
+    return Compiled(closure, None, ordered=source.ordered and inner.ordered)
+
+
+def _repeat_all(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("repeatAll", arguments, 1)
+    inner = compiler.inner(arguments[0], None)
+    run, step = source.run, inner.run
     compiler.needs_env = True
 
     def closure(this: Nodes, env: Env) -> Nodes:
         found: Nodes = []
         layer = run(this, env)
         while layer:
-            reached = [item for node in layer for item in env.spend(step([node], env))]
-            layer = [item for item in distinct(reached) if not any(same(item, old) for old in found)]
-            found.extend(layer)
-            if len(found) > _MOST:
-                raise FhirPathError("'repeat' does not come to an end.")
+            env.work(len(layer))
+            layer = [item for node in layer for item in env.spend(step([node], env))]
+            found += layer
         return found
 
-    return Compiled(closure, None)
+    return Compiled(closure, None, ordered=source.ordered and inner.ordered)
 
 
-def _aggregate(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
-    arity("aggregate", arguments, 1, 2)
-    run, step = source.run, compiler.compile(arguments[0], source.types).run
-    start = compiler.compile(arguments[1], this).run if len(arguments) > 1 else None
-    compiler.needs_env = True
+def _coalesce(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("coalesce", arguments, 1, 100)
+    runs = [compiler.scoped(argument, this).run for argument in arguments]
 
-    def folded(this: Nodes, env: Env) -> Nodes:
-        nodes = run(this, env)
-        outer = env.total, env.index
-        env.total = start(this, env) if start else EMPTY
-        for env.index, node in enumerate(nodes):
-            env.total = step([node], env)
-        result = env.total
-        env.total, env.index = outer
-        return result
+    def first_there(this: Nodes, env: Env) -> Nodes:
+        for run in runs:
+            nodes = run(this, env)
+            if nodes:
+                return nodes
+        return EMPTY
 
-    return Compiled(folded, None)
+    return Compiled(first_there, None)
 
 
 def _sort(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     trees = [(tree.operand, -1) if isinstance(tree, Sign) and tree.operator == "-" else (tree, 1) for tree in arguments]
-    keys = [(compiler.compile(tree, source.types).run, sign) for tree, sign in trees]
+    keys = [(compiler.inner(tree, source.types).run, sign) for tree, sign in trees]
     run = source.run
+    compiler.needs_env = True
 
     def ordered(this: Nodes, env: Env) -> Nodes:
         nodes = run(this, env)
+        env.work(20 * len(nodes))
         rows = [(node, [key([node], env) for key, _ in keys] or [[node]]) for node in nodes]
         signs = [sign for _, sign in keys] or [1]
 
@@ -102,7 +130,7 @@ def _sort(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], thi
 
         return [node for node, _ in sorted(rows, key=cmp_to_key(order))]
 
-    return Compiled(ordered, source.types)
+    return Compiled(ordered, source.types, element=source.element)
 
 
 def _single(nodes: Nodes) -> Nodes:
@@ -119,34 +147,38 @@ def _take(nodes: Nodes, count: Nodes) -> Nodes:
 
 
 def _intersect(nodes: Nodes, others: Nodes) -> Nodes:
-    return distinct([node for node in nodes if any(same(node, other) for other in others)])
+    keys = {key_of(other) for other in others}
+    return distinct([node for node in nodes if key_of(node) in keys])
 
 
 def _exclude(nodes: Nodes, others: Nodes) -> Nodes:
-    return [node for node in nodes if not any(same(node, other) for other in others)]
+    keys = {key_of(other) for other in others}
+    return [node for node in nodes if key_of(node) not in keys]
 
 
 def _combine(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
-    arity("combine", arguments, 1)
-    run, others = source.run, compiler.compile(arguments[0], this).run
+    arity("combine", arguments, 1, 2)
+    # Whether the order is to be kept, the second argument, makes no difference: it always is.
+    run, others = source.run, compiler.scoped(arguments[0], this).run
     compiler.needs_env = True
-    return Compiled(lambda this, env: env.spend(run(this, env) + others(this, env)), None)
+    return Compiled(lambda this, env: env.spend(run(this, env) + others(this, env)), None, ordered=source.ordered)
 
 
 FUNCTIONS: Mapping[str, Build] = {
     "where": _where,
     "select": _select,
     "repeat": _repeat,
-    "aggregate": _aggregate,
+    "repeatAll": _repeat_all,
+    "coalesce": _coalesce,
     "sort": _sort,
     "single": collected("single", _single, same_types=True),
-    "first": collected("first", lambda nodes: nodes[:1], same_types=True),
-    "last": collected("last", lambda nodes: nodes[-1:], same_types=True),
-    "tail": collected("tail", lambda nodes: nodes[1:], same_types=True),
-    "skip": collected("skip", _skip, 1, same_types=True),
-    "take": collected("take", _take, 1, same_types=True),
-    "intersect": collected("intersect", _intersect, 1, same_types=True),
-    "exclude": collected("exclude", _exclude, 1, same_types=True),
-    "union": collected("union", union, 1),
+    "first": positional("first", lambda nodes: nodes[:1]),
+    "last": positional("last", lambda nodes: nodes[-1:]),
+    "tail": positional("tail", lambda nodes: nodes[1:]),
+    "skip": positional("skip", _skip, 1),
+    "take": positional("take", _take, 1),
+    "intersect": collected("intersect", _intersect, 1, same_types=True, compares=True),
+    "exclude": collected("exclude", _exclude, 1, same_types=True, compares=True),
+    "union": collected("union", union, 1, compares=True),
     "combine": _combine,
 }

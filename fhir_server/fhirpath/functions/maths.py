@@ -11,6 +11,9 @@ from fhir_server.fhirpath.functions.build import collected
 from fhir_server.fhirpath.nodes import DECIMAL, EMPTY, KINDS, QUANTITY, Nodes, integer, number, single
 from fhir_server.fhirpath.operators import NUMBERS, computed
 
+# Digits of the greatest integer.
+_LARGEST = 18
+
 
 def _of_number(name: str, apply: Callable[..., Any], whole: bool = False, arguments: int = 0) -> Build:
     """A function of one number. whole: the result is an integer, else a decimal. A None result is empty."""
@@ -28,7 +31,7 @@ def _of_number(name: str, apply: Callable[..., Any], whole: bool = False, argume
             result = apply(*values)
         except (DecimalException, ZeroDivisionError):
             return EMPTY
-        if result is None or not result.is_finite():
+        if result is None or not result.is_finite() or (whole and result.adjusted() > _LARGEST):
             return EMPTY
         return number(int(result)) if whole else [(DECIMAL, result, None)]
 
@@ -39,12 +42,13 @@ def _abs(nodes: Nodes) -> Nodes:
     node = single(nodes, "'abs'")
     if node is None:
         return EMPTY
-    if KINDS.get(node[0]) in NUMBERS:
-        return [(KINDS[node[0]], abs(node[1]), None)]
+    if KINDS.get(node[0]) in NUMBERS and node[1] is not None:
+        value = node[1]
+        return [(KINDS[node[0]], value.copy_abs() if isinstance(value, Decimal) else abs(value), None)]
     amount = quantities.value_of(node)
     if amount is None:
         raise FhirPathError("'abs' works on numbers and quantities.")
-    return [(QUANTITY, (abs(amount[0]), amount[1]), None)]
+    return [(QUANTITY, (amount[0].copy_abs(), amount[1]), None)]
 
 
 def _round(nodes: Nodes, digits: Nodes = EMPTY) -> Nodes:

@@ -43,11 +43,19 @@ def _replace(value: str, old: Nodes, new: Nodes) -> Nodes:
     return text(value.replace(before, after))
 
 
-def _replace_matches(value: str, expression: Nodes, new: Nodes) -> Nodes:
+def _replace_matches(value: str, expression: Nodes, new: Nodes, flags: Nodes = EMPTY) -> Nodes:
     regex, after = string(expression, "'replaceMatches'"), string(new, "'replaceMatches'")
     if regex is None or after is None:
         return EMPTY
-    return text(regexes.replaced(regex, value, after) if regex else value)
+    return text(regexes.replaced(regex, value, after, string(flags, "'replaceMatches'") or "") if regex else value)
+
+
+def _matching(name: str, apply: Callable[[str, str, str], bool]) -> Build:
+    def on_text(value: str, expression: Nodes, flags: Nodes = EMPTY) -> Nodes:
+        regex = string(expression, f"'{name}'")
+        return EMPTY if regex is None else truth(apply(regex, value, string(flags, f"'{name}'") or ""))
+
+    return of_string(name, on_text, 1, 2)
 
 
 def _encode(value: str, how: str) -> Nodes:
@@ -110,9 +118,9 @@ FUNCTIONS: Mapping[str, Build] = {
     "upper": of_string("upper", lambda value: text(value.upper())),
     "lower": of_string("lower", lambda value: text(value.lower())),
     "replace": of_string("replace", _replace, 2),
-    "matches": _argument("matches", lambda value, regex: truth(regexes.found(regex, value))),
-    "matchesFull": _argument("matchesFull", lambda value, regex: truth(regexes.fills(regex, value))),
-    "replaceMatches": of_string("replaceMatches", _replace_matches, 2),
+    "matches": _matching("matches", regexes.found),
+    "matchesFull": _matching("matchesFull", regexes.fills),
+    "replaceMatches": of_string("replaceMatches", _replace_matches, 2, 3),
     "length": of_string("length", lambda value: number(len(value))),
     "toChars": of_string("toChars", lambda value: [node for char in value for node in text(char)]),
     "encode": _argument("encode", _encode),

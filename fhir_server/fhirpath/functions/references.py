@@ -1,0 +1,76 @@
+"""resolve: what references point to. https://hl7.org/fhir/R4/fhirpath.html#functions"""
+
+from collections.abc import Mapping
+
+from fhir_server.core.references import parse_literal
+from fhir_server.fhirpath.bundles import entries_of
+from fhir_server.fhirpath.compile import Build, Compiler
+from fhir_server.fhirpath.compiled import Compiled
+from fhir_server.fhirpath.functions.build import arity
+from fhir_server.fhirpath.nodes import Env, Node, Nodes
+from fhir_server.fhirpath.paths import Types
+from fhir_server.fhirpath.syntax import Tree
+
+
+def _resolve(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("resolve", arguments, 0)
+    compiler.needs_env = True
+    run = source.run
+
+    def resolved(this: Nodes, env: Env) -> Nodes:
+        found = [resource_at(node, env, compiler) for node in run(this, env)]
+        return [node for node in found if node is not None]
+
+    return Compiled(resolved, None)
+
+
+def resource_at(node: Node, env: Env, compiler: Compiler) -> Node | None:
+    """What a Reference, uri or string points to: a contained resource, an entry of the Bundle around, or what the
+    services know.
+
+    Of any other target only `{resourceType, id}` is known, which is enough for `resolve() is Patient`: the literal's
+    type, else Reference.type. None when even that is not known, or guesses are not wanted.
+    """
+    value = node[1]
+    text = value.get("reference") if isinstance(value, dict) else value
+    if isinstance(text, str):
+        found = _known(text, node, env)
+        if found is not None or text.startswith("#"):
+            return found
+    return _guess(value, text, compiler) if env.guesses else None
+
+
+def _known(text: str, node: Node, env: Env) -> Node | None:
+    bundle = entries_of(env)
+    if text.startswith("#"):
+        holder = bundle.holder(node[1]) if bundle is not None else None
+        return _contained(text[1:], holder or env.root)
+    if bundle is not None:
+        entry = bundle.target(text, node[1])
+        if entry is not None:
+            return entry
+    return None if env.services is None else env.ask("resolve").resolve(text)
+
+
+def _guess(value: object, text: object, compiler: Compiler) -> Node | None:
+    structures = compiler.paths.structures
+    literal = parse_literal(text) if isinstance(text, str) else None
+    if literal is not None and literal.type in structures:
+        return literal.type, {"resourceType": literal.type, "id": literal.id}, None
+    named = value.get("type") if isinstance(value, dict) else None
+    if isinstance(named, str) and named in structures:
+        return named, {"resourceType": named}, None
+    return None
+
+
+def _contained(wanted: str, holder: Node) -> Node | None:
+    root = holder[1]
+    if not wanted:
+        return holder
+    for resource in root.get("contained", ()) if isinstance(root, dict) else ():
+        if resource.get("id") == wanted:
+            return resource.get("resourceType", ""), resource, None
+    return None
+
+
+FUNCTIONS: Mapping[str, Build] = {"resolve": _resolve}
