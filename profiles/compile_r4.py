@@ -43,7 +43,7 @@ DROP_TERMINOLOGY = {
 def read_package(path: Path) -> dict[str, list[Json]]:
     """Definitions of the package by resource type, sorted by id."""
     wanted = {"StructureDefinition", "SearchParameter", "OperationDefinition", "CompartmentDefinition",
-              "CodeSystem", "ValueSet"}
+              "CodeSystem", "ValueSet", "ConceptMap"}
     found: dict[str, list[Json]] = {name: [] for name in wanted}
     with tarfile.open(path) as archive:
         for member in archive:
@@ -192,9 +192,12 @@ DROP_ELEMENT = {"mapping", "comment", "requirements", "alias", "example"}
 
 
 def structure_resource(definition: Json) -> Json:
-    """A StructureDefinition as snapshots are made from it and shown: without mappings and background prose."""
+    """A StructureDefinition as snapshots are made from it and shown: without mappings and background prose, and without
+    the differential where there is a snapshot."""
     kept = {k: v for k, v in definition.items() if k not in DROP_STRUCTURE}
-    if "snapshot" in definition:
+    if "snapshot" not in definition:
+        kept["differential"] = definition["differential"]
+    else:
         elements = definition["snapshot"]["element"]
         kept["snapshot"] = {
             "element": [{k: v for k, v in element.items() if k not in DROP_ELEMENT} for element in elements]
@@ -322,6 +325,7 @@ def main(arguments: list[str]) -> int:
         "compartments": compartments(package["CompartmentDefinition"]),
         "code-systems": terminology(package["CodeSystem"]),
         "value-sets": terminology(package["ValueSet"]),
+        "concept-maps": terminology(package["ConceptMap"]),
     }
     for name, value in made.items():
         write(folder, name, value)

@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/references.html#canonical
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -55,6 +54,11 @@ class Canonicals:
         exact = (row for row in held if row.version == version)
         return next(exact, None) or next((row for row in held if row.version.startswith(f"{version}.")), None)
 
+    def each(self, resource_type: str) -> Iterator[DefinitionRow]:
+        """Every row of a type: all versions of every url."""
+        wanted = self._type_ids[resource_type]
+        return (row for (type_id, _), held in self._rows.items() if type_id == wanted for row in held)
+
     def all(self, resource_type: str) -> Iterator[DefinitionRow]:
         """The best row of every url of a type."""
         wanted = self._type_ids[resource_type]
@@ -97,4 +101,4 @@ _bodies: dict[tuple[int, int, int], dict[str, Any]] = {}
 @lru_cache(maxsize=1)
 def no_canonicals() -> Canonicals:
     """Of a tenant without definitions."""
-    return Canonicals((), {name: 0 for name in CANONICAL_TYPES})
+    return Canonicals((), dict.fromkeys(CANONICAL_TYPES, 0))

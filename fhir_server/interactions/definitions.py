@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.conformance.canonicals import CANONICAL_TYPES
+from fhir_server.conformance.canonicals import CANONICAL_TYPES, Definitions
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.resource_json import decode
@@ -11,6 +11,7 @@ from fhir_server.search.parameter_resource import check_search_parameter
 from fhir_server.storage import definitions, tenants
 from fhir_server.storage.definitions import DefinitionRow
 from fhir_server.storage.versions import NewVersion
+from fhir_server.validation.structure_definitions import check_definition
 
 PACKAGE = "urn:salam:CodeSystem:package"
 
@@ -25,7 +26,8 @@ def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
     """Check new definitions, remember where they are, raise the tenant's registry version, and queue the indexing of
     the types concerned.
 
-    Raises `Unprocessable` (and so undoes the write) when an active SearchParameter cannot be indexed.
+    Raises `Unprocessable` (and so undoes the write) when an active SearchParameter cannot be indexed, or an active
+    StructureDefinition cannot be used. What a package brings was checked before.
     """
     type_ids = {ctx.registry.type_ids[name] for name in CANONICAL_TYPES}
     concerned = [new for new in news if new.type_id in type_ids]
@@ -33,11 +35,36 @@ def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
     for new in concerned:
         if new.type_id == search_parameter:
             _index(ctx, new)
+    _check_structures(ctx, concerned)
     rows = [row for new in concerned if (row := row_of(new)) is not None]
     definitions.replace(ctx.db, ctx.tenant.id, [new.rid for new in concerned], rows)
     tenants.raise_registry_version(ctx.db, ctx.tenant.id)
     if not ctx.db.held:
         ctx.db.commit()
+
+
+def _check_structures(ctx: Context, news: Sequence[NewVersion]) -> None:
+    type_id = ctx.registry.type_ids["StructureDefinition"]
+    written = [decode(new.body) for new in news if new.type_id == type_id and not new.deleted]
+    if not written:
+        return
+    # The base of one may come along with it.
+    fresh = {resource["url"]: resource for resource in written if "url" in resource}
+    known = Definitions(ctx.registry.canonicals, ctx.db, ctx.tenant.id)
+
+    def find(resource_type: str, canonical: str) -> dict[str, Any] | None:
+        here = fresh.get(canonical.partition("|")[0]) if resource_type == "StructureDefinition" else None
+        return here if here is not None else known.find(resource_type, canonical)
+
+    for resource in written:
+        if resource["status"] == "active" and not _packages(resource):
+            issues = check_definition(resource, find)
+            if issues:
+                raise Unprocessable(issues=issues)
+
+
+def _packages(resource: dict[str, Any]) -> list[str]:
+    return [tag.get("code", "") for tag in resource["meta"].get("tag", ()) if tag.get("system") == PACKAGE]
 
 
 def row_of(new: NewVersion) -> DefinitionRow | None:
@@ -46,7 +73,7 @@ def row_of(new: NewVersion) -> DefinitionRow | None:
     if "url" not in resource:
         return None
     subject = resource.get("supplements" if resource["resourceType"] == "CodeSystem" else "type", "")
-    packages = [tag.get("code", "") for tag in resource["meta"].get("tag", ()) if tag.get("system") == PACKAGE]
+    packages = _packages(resource)
     return DefinitionRow(
         new.type_id, resource["url"], new.rid, resource.get("version", ""), new.version, new.id,
         resource.get("status", ""), resource.get("derivation") or resource.get("content", ""),

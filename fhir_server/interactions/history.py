@@ -10,6 +10,7 @@ from fhir_server.core.dates import format_instant, parse_range
 from fhir_server.core.errors import Forbidden, Invalid, NotFound
 from fhir_server.core.keys import gone_key
 from fhir_server.core.resource_json import encode
+from fhir_server.interactions import shared_definitions
 from fhir_server.interactions.bundle import bundle, link
 from fhir_server.interactions.past import visible_versions
 from fhir_server.interactions.subset import shaped
@@ -52,10 +53,11 @@ def history(
     log = _disclosure(ctx, resource_type, resource_id, query, asked.count)
     versions = _fetch(ctx, resource_type, resource_id, window, log)
     if not versions and resource_id and not asked.cursor:
-        _must_exist(ctx, resource_type or "", resource_id)
+        versions = _otherwise(ctx, resource_type or "", resource_id, asked)
     page = versions[: asked.count]
-    if not log.done or not page:
-        ctx.db.run([log.apart(list(dict.fromkeys(version.rid for version in page)))], final=True)
+    rids = list(dict.fromkeys(version.rid for version in page if version.rid))
+    if not log.done or not rids:
+        ctx.db.run([log.apart(rids)], final=True)
     links = [link("self", _url(path, query))]
     if len(versions) > asked.count and page:
         kept = [(k, v) for k, v in query if k != "_cursor"]
@@ -123,10 +125,16 @@ def _read(
     return rows.changes(ctx.db, tenant_id, type_ids, window, rule, log)
 
 
-def _must_exist(ctx: Context, resource_type: str, resource_id: str) -> None:
+def _otherwise(ctx: Context, resource_type: str, resource_id: str, asked: Asked) -> list[Version]:
+    """The versions of an instance that has none in the window: none, or that of a shared definition."""
     anything = rows.Window(END, 0, 0, settings.max_page_size)
-    if not _fetch(ctx, resource_type, resource_id, anything):
+    if _fetch(ctx, resource_type, resource_id, anything):
+        return []
+    version = shared_definitions.visible(ctx, resource_type, resource_id, "r")
+    if version is None:
         raise NotFound(f"{resource_type}/{resource_id} is not known here.")
+    there = version.last_updated >= asked.since and (asked.at is None or version.last_updated < asked.at[1])
+    return [version] if there else []
 
 
 def _entry(ctx: Context, version: Version, query: Sequence[tuple[str, str]]) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Gone, NotFound
 from fhir_server.core.resource_json import decode
+from fhir_server.interactions import shared_definitions
 from fhir_server.interactions.past import visible_versions
 from fhir_server.search.values.reference import local_target
 from fhir_server.security import audit, policy
@@ -14,7 +15,8 @@ from fhir_server.storage.versions import Version
 
 
 def read(ctx: Context, resource_type: str, resource_id: str) -> Version:
-    """The current version. Raises `NotFound`, or `Gone` when it was deleted."""
+    """The current version; of what the tenant never had, the shared definition. Raises `NotFound`, or `Gone` when it
+    was deleted."""
     ctx = _as_self(ctx, resource_type, resource_id)
     policy.allow(ctx, "read", resource_type)
     rule = policy.rule(ctx, (resource_type,), "r")
@@ -23,6 +25,8 @@ def read(ctx: Context, resource_type: str, resource_id: str) -> Version:
     version = resources.read(ctx.db, ctx.tenant.id, type_id, resource_type, resource_id, rule, log)
     if version is None and rule is not None and resource_type == "Binary":
         version = _by_context(ctx, resource_id)
+    if version is None:
+        version = shared_definitions.read(ctx, "read", resource_type, resource_id)
     return present(version, resource_type, resource_id)
 
 
@@ -69,7 +73,17 @@ def vread(ctx: Context, resource_type: str, resource_id: str, version_id: str) -
     version = resources.vread(ctx.db, ctx.tenant.id, type_id, resource_type, resource_id, number, rule, log)
     if version is not None and rule is not None and not visible_versions(ctx, [version]):
         version = None
+    if version is None and number == 1:
+        version = _shared(ctx, resource_type, resource_id)
     return present(version, resource_type, resource_id)
+
+
+def _shared(ctx: Context, resource_type: str, resource_id: str) -> Version | None:
+    """The one version of a shared definition, where the tenant has no resource of that id."""
+    type_id = ctx.registry.type_ids[resource_type]
+    if resources.read(ctx.db, ctx.tenant.id, type_id, resource_type, resource_id) is not None:
+        return None
+    return shared_definitions.read(ctx, "vread", resource_type, resource_id)
 
 
 def present(version: Version | None, resource_type: str, resource_id: str) -> Version:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fhir_server.conformance.registry import Registry, base_registry, tenant_registry
 from fhir_server.core.context import Tenant
+from fhir_server.core.errors import Unavailable
 from fhir_server.core.resource_json import decode
 from fhir_server.storage import definitions, tenants
 from fhir_server.storage.errors import DefinitionsChanged
@@ -33,7 +34,7 @@ def world(db: Session, slug: str) -> World:
 
 
 def refresh(db: Session, slug: str) -> World:
-    """Load the tenant and its definitions as they are now."""
+    """Load the tenant and its definitions as they are now. Raises `Unavailable` when they change faster than that."""
     _worlds.pop(slug, None)
     for _ in range(5):
         state = tenants.find(db, slug)
@@ -51,4 +52,4 @@ def refresh(db: Session, slug: str) -> World:
         )
         _worlds[slug] = World(state.tenant, own, state.registry_version)
         return _worlds[slug]
-    raise DefinitionsChanged
+    raise Unavailable("The definitions of this tenant change too fast. Try again.", headers={"Retry-After": "1"})

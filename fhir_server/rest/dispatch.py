@@ -208,6 +208,7 @@ def _once(
         request_id=request.header("x-request-id") or "",
         importing=before_commit is not None,
         guards=GUARDS,
+        notes=[] if preference(request, "return") == "OperationOutcome" else None,
     )
     if before_commit is None:
         response = perform(ctx, request, where)

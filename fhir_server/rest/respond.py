@@ -59,5 +59,6 @@ def written(ctx: Context, request: FhirRequest, result: Written) -> FhirResponse
     if wish == "OperationOutcome":
         said = "created" if result.created else "updated" if result.changed else "left as it was: nothing changed"
         note = Issue("information", "informational", f"{result.resource_type} was {said}.")
-        return FhirResponse(status, encode(outcome([note])), headers)
+        notes = ctx.notes if ctx.notes and result.changed else ()
+        return FhirResponse(status, encode(outcome([note, *notes])), headers)
     return FhirResponse(status, version.body, headers)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import FhirError, Invalid
+from fhir_server.core.errors import FhirError, Invalid, Issue
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.references import ID
 from fhir_server.core.resource_json import decode
@@ -17,6 +17,7 @@ from fhir_server.interactions import life_cycle
 from fhir_server.interactions.conditional import conditional_delete, existing_version
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, PATCH, UPDATE, stage, stage_deletion
+from fhir_server.interactions.validated import accept
 from fhir_server.interactions.write import (
     as_version,
     check_head,
@@ -35,7 +36,6 @@ from fhir_server.rest.instance import change_of
 from fhir_server.rest.links import Links
 from fhir_server.security import policy
 from fhir_server.storage.versions import NewVersion, Version
-from fhir_server.validation.run import validate
 
 T = TypeVar("T")
 Perform = Callable[[FhirRequest], FhirResponse]
@@ -50,6 +50,7 @@ class _Plan:
     identity: Identity
     resource: dict[str, Any]
     result: Written | None = None
+    notes: list[Issue] | None = None
 
 
 def transact(ctx: Context, entries: Sequence[Entry], perform: Perform) -> list[bytes]:
@@ -63,6 +64,7 @@ def transact(ctx: Context, entries: Sequence[Entry], perform: Perform) -> list[b
         writing = [e for e in entries if e.request.method in ("POST", "PUT", "PATCH") and "$" not in e.request.path]
         for plan in _write(ctx, writing, deleted):
             assert plan.result is not None
+            ctx.notes = plan.notes
             answers[plan.entry.index] = plan.entry.answer(respond.written(ctx, plan.entry.request, plan.result))
         for entry in entries:
             if not answers[entry.index]:
@@ -150,7 +152,8 @@ def _stage(ctx: Context, plan: _Plan, heads: Heads) -> NewVersion | None:
             return None
     head = heads.get((ctx.registry.type_ids[name], resource_id))
     resource = _patched(ctx, plan, head) if request.method == "PATCH" else plan.resource
-    validate(ctx.registry, resource, expected_type=name)
+    accept(ctx, resource, expected_type=name)
+    plan.notes = None if ctx.notes is None else list(ctx.notes)
     if request.method == "POST":
         policy.allow(ctx, "create", name)
         new: NewVersion | None = stage(ctx, resource, resource_id, method=CREATE)

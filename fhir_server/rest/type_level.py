@@ -6,7 +6,7 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, Issue, MethodNotAllowed, outcome
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
-from fhir_server.interactions import audit_log, conditional, write
+from fhir_server.interactions import audit_log, conditional, shared_definitions, write
 from fhir_server.interactions.patch import conditional_patch
 from fhir_server.interactions.search import search
 from fhir_server.rest import binary, respond
@@ -87,6 +87,8 @@ def search_rows(ctx: Context, request: FhirRequest, route: Route) -> FhirRespons
     if member == audit_log.TYPE:
         return FhirResponse(200, audit_log.search(ctx, pairs, compartment=compartment, url=path))
     result = search(ctx, member, pairs, compartment=compartment, lenient=ctx.lenient, url=path, explain=explain)
+    if compartment is None and not explain:
+        result = shared_definitions.search(ctx, member, pairs, result)
     return FhirResponse(200, result.body)
 
 

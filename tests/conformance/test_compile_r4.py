@@ -55,4 +55,4 @@ def test_without_arguments_it_says_how_it_is_used(capsys: pytest.CaptureFixture[
 
 def test_compiled_files_stay_small() -> None:
     assert sum(path.stat().st_size for path in R4.glob("*.json.gz")) < 2_000_000
-    assert sum(path.stat().st_size for path in R4.glob("*.zip")) < 4_000_000
+    assert sum(path.stat().st_size for path in R4.glob("*.zip")) < 2_500_000
