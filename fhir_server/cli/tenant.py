@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from fhir_server.cli import options
+from fhir_server.conformance.registry import base_registry
 from fhir_server.core.resource_json import decode
 from fhir_server.features.notifications.options import check
 from fhir_server.rest.dispatch import session
 from fhir_server.storage import operator
 from fhir_server.supervisor.instance import database
+from fhir_server.validation import modes
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 
@@ -86,6 +88,18 @@ def _brand(ctx: click.Context, parameter: click.Parameter, file: IO[bytes] | Non
     return chosen
 
 
+def _validation(ctx: click.Context, parameter: click.Parameter, file: IO[bytes] | None) -> dict[str, Any] | None:
+    """What the file says is done with data that breaks rules, if it can be used."""
+    if file is None:
+        return None
+    with file:
+        chosen: dict[str, Any] = decode(file.read())
+    faults = modes.check(chosen, base_registry().type_ids)
+    if faults:
+        raise click.BadParameter(" ".join(f"{fault.expression}: {fault.text}" for fault in faults))
+    return chosen
+
+
 @tenant.command("set")
 @click.argument("slug")
 @click.option("--zone", callback=_zone, help="IANA zone of dates without one.")
@@ -94,6 +108,7 @@ def _brand(ctx: click.Context, parameter: click.Parameter, file: IO[bytes] | Non
 @click.option("--retention-years", type=click.IntRange(1, 150), help="Keep records so long instead.")
 @click.option("--dynamic-registration/--no-dynamic-registration", default=None, help="Apps may register themselves.")
 @click.option("--notifications", type=click.File("rb"), callback=_notifications, help="JSON: howto/notifications.md.")
+@click.option("--validation", type=click.File("rb"), callback=_validation, help="JSON: howto/validation.md.")
 @click.option("--brand", type=click.File("rb"), callback=_brand, help="JSON: howto/pages.md.")
 @options.as_json
 @options.data

@@ -80,7 +80,9 @@ class Context:
     """First argument of every interaction. `base` is `http(s)://host/t/{tenant}/fhir` without a closing slash; `now`
     is the time of the request; `acting`: this is the server's own part of an operation, which may change what clients
     may not; `importing`: a bulk load, which keeps what happened elsewhere even where it breaks a rule of booking;
-    `guards`: by type, what features check of plain writes."""
+    `guards`: by type, what features check of plain writes; `notes`: what there is to say of the resource that was
+    written last, for a client that asks for an OperationOutcome (None: nobody asks); `memo`: what was made for the
+    request and is used again in it."""
 
     tenant: Tenant
     principal: Principal
@@ -94,4 +96,5 @@ class Context:
     acting: bool = False
     importing: bool = False
     guards: Mapping[str, Sequence[Guard]] = field(default_factory=dict)
-    notes: list[Issue] = field(default_factory=list)
+    notes: list[Issue] | None = None
+    memo: dict[Any, Any] = field(default_factory=dict)

@@ -12,8 +12,8 @@ from fhir_server.core.resource_json import decode
 from fhir_server.interactions import write
 from fhir_server.interactions.acting import as_server
 from fhir_server.interactions.stage import new_id, stage, stage_deletion
+from fhir_server.interactions.validated import accept
 from fhir_server.storage.versions import NewVersion, Version
-from fhir_server.validation.run import validate
 
 Name = tuple[str, str]
 
@@ -93,7 +93,7 @@ class Changes:
         return written
 
     def _staged(self, name: Name, resource: dict[str, Any]) -> NewVersion | None:
-        validate(self._ctx.registry, resource, expected_type=name[0])
+        accept(self._ctx, resource, expected_type=name[0])
         head = self._heads.get(name)
         if head is None:
             return stage(self._ctx, resource, name[1])

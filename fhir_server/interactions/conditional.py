@@ -12,6 +12,7 @@ from fhir_server.core.keys import key64
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.search import Match, matches
 from fhir_server.interactions.stage import stage_deletion
+from fhir_server.interactions.validated import accept
 from fhir_server.interactions.write import (
     check_head,
     check_id,
@@ -25,7 +26,6 @@ from fhir_server.interactions.write import (
 from fhir_server.security import policy
 from fhir_server.storage import locks, resources
 from fhir_server.storage.versions import Version
-from fhir_server.validation.run import validate
 
 Query = Sequence[tuple[str, str]]
 MAX_DELETED = 1000
@@ -96,7 +96,7 @@ def update_match(
             expression=f"{resource_type}.id",
         )
     resource = {**resource, "id": resource_id}
-    validate(ctx.registry, resource, expected_type=resource_type)
+    accept(ctx, resource, expected_type=resource_type)
     check_id(resource, resource_type, resource_id)
     head = lock_one(ctx, resource_type, resource_id)
     return update_head(ctx, resource_type, resource_id, resource, head, if_match=if_match)

@@ -10,6 +10,7 @@ from fhir_server.conformance.own_definitions import own_table
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.resource_json import decode
+from fhir_server.interactions import packaged
 from fhir_server.storage.versions import NewVersion
 
 Rule = Mapping[str, Any]
@@ -25,10 +26,12 @@ def _rules() -> Mapping[str, tuple[Rule, ...]]:
 
 
 def check(ctx: Context, news: Sequence[NewVersion]) -> None:
-    """Raise `Unprocessable` when one of the versions breaks a rule or a feature's guard finds fault with it. What
-    operations write is theirs to answer for; bulk loads may bring any history along."""
+    """Raise `Unprocessable` when one of the versions breaks a rule or a feature's guard finds fault with it, `Conflict`
+    when it changes what a package brought. What operations write is theirs to answer for; bulk loads may bring any
+    history along."""
     if ctx.acting:
         return
+    packaged.check(ctx, news)
     for new in news:
         name = ctx.registry.type_names[new.type_id]
         rules, guards = _rules().get(name, ()), ctx.guards.get(name, ())

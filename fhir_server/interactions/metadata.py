@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.conformance.definitions import FHIR_VERSION
+from fhir_server.conformance.own_definitions import own_definitions
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
 from fhir_server.interactions import audit_log
@@ -75,11 +76,16 @@ def capability_statement(
     """
     named = operation_definitions(registry, operations)
     revincludes = _revincludes(registry)
+    profiles = supported_profiles(registry)
+    guides = implementation_guides(registry)
     rest: dict[str, Any] = {
         "mode": "server",
         "security": _security(oauth),
         "resource": [
-            _resource(registry, name, interactions, abilities, revincludes.get(name, []), named.get(name, {}))
+            _resource(
+                registry, name, interactions, abilities, revincludes.get(name, []), named.get(name, {}),
+                profiles.get(name, []),
+            )
             for name in registry.resource_types
         ],
         "interaction": [{"code": code} for code in system_interactions],
@@ -96,8 +102,27 @@ def capability_statement(
         "fhirVersion": FHIR_VERSION,
         "format": list(formats),
         "patchFormat": list(patch_formats),
+        **({"implementationGuide": guides} if guides else {}),
         "rest": [rest],
     }
+
+
+def implementation_guides(registry: Registry) -> list[str]:
+    """The canonicals of the active guides that the tenant holds, each version of them."""
+    rows = registry.canonicals.each("ImplementationGuide")
+    return sorted(f"{row.url}|{row.version}" if row.version else row.url for row in rows if row.status == "active")
+
+
+def supported_profiles(registry: Registry) -> dict[str, list[str]]:
+    """The urls of the active profiles of each resource type, sorted: the tenant's, its packages' and this server's."""
+    found: dict[str, set[str]] = {}
+    for row in registry.canonicals.each("StructureDefinition"):
+        if row.status == "active" and row.kind == "constraint":
+            found.setdefault(row.subject, set()).add(row.url)
+    for own in own_definitions("structures"):
+        if own["derivation"] == "constraint":
+            found.setdefault(own["type"], set()).add(own["url"])
+    return {name: sorted(urls) for name, urls in found.items() if name in registry.type_ids}
 
 
 def _published(base: str, software_version: str) -> dict[str, Any]:
@@ -112,7 +137,7 @@ def _published(base: str, software_version: str) -> dict[str, Any]:
 
 def _resource(
     registry: Registry, name: str, interactions: Sequence[str], abilities: Mapping[str, Any],
-    revincludes: list[str], operations: Mapping[str, str],
+    revincludes: list[str], operations: Mapping[str, str], profiles: list[str],
 ) -> dict[str, Any]:
     params = registry.search_params(name)
     if name == audit_log.TYPE:
@@ -120,6 +145,7 @@ def _resource(
     entry: dict[str, Any] = {
         "type": name,
         "profile": STRUCTURE + name,
+        **({"supportedProfile": profiles} if profiles else {}),
         "interaction": [{"code": code} for code in interactions],
         **abilities,
     }

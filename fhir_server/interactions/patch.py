@@ -9,9 +9,9 @@ from fhir_server.core.resource_json import decode
 from fhir_server.interactions.conditional import find_one
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import PATCH
+from fhir_server.interactions.validated import accept
 from fhir_server.interactions.write import check_id, existing, lock_one, update_head
 from fhir_server.security import policy
-from fhir_server.validation.run import validate
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -23,7 +23,7 @@ def patch(
     policy.allow(ctx, "patch", resource_type)
     head = existing(lock_one(ctx, resource_type, resource_id), resource_type, resource_id)
     resource = change(decode(head.body))
-    validate(ctx.registry, resource, expected_type=resource_type)
+    accept(ctx, resource, expected_type=resource_type)
     check_id(resource, resource_type, resource_id)
     return update_head(ctx, resource_type, resource_id, resource, head, if_match=if_match, method=PATCH)
 

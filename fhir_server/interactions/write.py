@@ -13,19 +13,19 @@ from fhir_server.core.resource_json import decode
 from fhir_server.interactions import claims, definitions, life_cycle
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, UPDATE, new_id, stage, stage_deletion, unchanged
+from fhir_server.interactions.validated import accept
 from fhir_server.security import audit, consent, labels, policy
 from fhir_server.security.consent_node import role_may
 from fhir_server.storage import resources
 from fhir_server.storage.versions import NewVersion, Version
 from fhir_server.storage.write import write
 from fhir_server.storage.writer import Rule
-from fhir_server.validation.run import validate
 
 
 def create(ctx: Context, resource_type: str, resource: dict[str, Any]) -> Written:
     """Store a new resource under an id of the server's choosing. Raises `Unprocessable` when it is not valid R4."""
     policy.allow(ctx, "create", resource_type)
-    validate(ctx.registry, resource, expected_type=resource_type)
+    accept(ctx, resource, expected_type=resource_type)
     new = stage(ctx, resource, new_id(), method=CREATE)
     policy.check_result(ctx, resource, "c", new.index.keys)
     store(ctx, [new])
@@ -47,7 +47,7 @@ def update(
     makes no version.
     """
     policy.allow(ctx, "update", resource_type)
-    validate(ctx.registry, resource, expected_type=resource_type)
+    accept(ctx, resource, expected_type=resource_type)
     check_id(resource, resource_type, resource_id)
     head = lock_one(ctx, resource_type, resource_id)
     return update_head(ctx, resource_type, resource_id, resource, head, if_match=if_match, if_none_match=if_none_match)

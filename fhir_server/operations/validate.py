@@ -2,69 +2,76 @@
 
 from typing import Any
 
+from fhir_server.conformance.canonicals import Definitions
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Invalid, Issue, outcome
+from fhir_server.core.errors import Invalid, Issue, NotFound, outcome
 from fhir_server.core.resource_json import decode
+from fhir_server.interactions import rehearsal
+from fhir_server.interactions.examined import examine
 from fhir_server.interactions.read import read
 from fhir_server.operations.call import OperationCall
 from fhir_server.security import policy
-from fhir_server.validation.run import check
 
 _MODES = ("create", "update", "delete", "profile")
+_ERRORS = ("error", "fatal")
 
 
 def validate(ctx: Context, call: OperationCall) -> dict[str, Any]:
     """What this server would say of a resource if it were written: an OperationOutcome of all issues, status 200.
 
-    Without a resource, on an instance: what it says of the stored one. `mode` says what would be done with it; `delete`
-    needs no resource. Raises `Invalid` when there is nothing to validate.
+    Without a resource, on an instance: what it says of the stored one. `profile`: canonicals to check besides those
+    that the resource claims and the tenant demands. `mode`: what would be done with it, and so what else would stand
+    in its way. Raises `Invalid` when there is nothing to validate, `NotFound` for a profile that is not here.
     """
     mode, resource = call.parameters.get("mode"), call.parameters.get("resource")
-    if mode is not None and mode not in _MODES:
-        raise Invalid(f"mode takes one of {', '.join(_MODES)}.", expression="http.mode", code="value")
-    if mode in ("update", "delete") and call.id is None:
-        raise Invalid(f"mode {mode} is asked of an instance: [type]/[id]/$validate.", expression="http.mode")
+    profiles = _profiles(ctx, call)
+    _check_mode(call, mode, profiles)
     resource_type = call.type or ""
-    issues: list[Issue] = []
     if mode == "delete":
-        issues += _deletable(ctx, resource_type, call.id or "")
-    elif resource is None:
+        policy.allow(ctx, "delete", resource_type)
+        issues = rehearsal.delete(ctx, resource_type, call.id or "", call.if_match)
+        return outcome(issues or [_said(f"The {resource_type} could be deleted.")])
+    if resource is None:
         if call.id is None:
             raise Invalid("There is no resource to validate.", expression="Parameters.parameter", code="required")
         resource = decode(read(ctx, resource_type, call.id).body)
-    if resource is not None and mode != "delete":
-        issues += _checked(ctx, call, resource)
-    if "profile" in call.parameters:
-        issues.append(_no_profiles())
-    if not any(issue.severity in ("error", "fatal") for issue in issues):
-        issues.append(Issue("information", "informational", "No errors were found against the base definition of R4."))
+    if resource.get("resourceType") != resource_type:
+        text = f"The resource is not a {resource_type}, as the URL says."
+        return outcome([Issue("error", "invalid", text, "Resource")])
+    if mode in ("create", "update"):
+        policy.allow(ctx, mode, resource_type)
+    issues = examine(ctx, resource, profiles)
+    if mode in ("create", "update") and not _failed(issues):
+        issues = [*rehearsal.write(ctx, resource, call.id if mode == "update" else None, call.if_match), *issues]
+    if not _failed(issues):
+        issues.append(_said("No errors were found."))
     return outcome(issues)
 
 
-def _checked(ctx: Context, call: OperationCall, resource: dict[str, Any]) -> list[Issue]:
-    given = resource.get("resourceType")
-    if given != call.type:
-        return [Issue("error", "invalid", f"The resource is not a {call.type}, as the URL says.", "Resource")]
-    issues = list(check(ctx.registry, resource))
-    mode = call.parameters.get("mode")
-    if call.id is not None and mode == "update" and resource.get("id") != call.id:
-        issues.append(Issue("error", "value", "The resource does not carry the id of the URL.", f"{call.type}.id"))
-    letter = {"create": "create", "update": "update"}.get(mode or "")
-    if letter is not None:
-        policy.allow(ctx, letter, call.type or "")
-    return issues
+def _check_mode(call: OperationCall, mode: str | None, profiles: list[str]) -> None:
+    if mode is not None and mode not in _MODES:
+        raise Invalid(f"mode takes one of {', '.join(_MODES)}.", expression="http.mode", code="value")
+    if mode in ("update", "delete", "profile") and call.id is None:
+        raise Invalid(f"mode {mode} is asked of an instance: [type]/[id]/$validate.", expression="http.mode")
+    if mode == "profile" and (not profiles or "resource" in call.parameters):
+        raise Invalid("mode profile checks what is stored against a profile: give profile and no resource.",
+                      expression="http.mode")  # fmt: skip
 
 
-def _deletable(ctx: Context, resource_type: str, resource_id: str) -> list[Issue]:
-    policy.allow(ctx, "delete", resource_type)
-    read(ctx, resource_type, resource_id)
-    return [Issue("information", "informational", f"The {resource_type} could be deleted.")]
+def _profiles(ctx: Context, call: OperationCall) -> list[str]:
+    given = call.parameters.get("profile", ())
+    asked = list(dict.fromkeys([given] if isinstance(given, str) else given))
+    definitions = Definitions(ctx.registry.canonicals, ctx.db, ctx.tenant.id)
+    for canonical in asked:
+        if definitions.find("StructureDefinition", canonical) is None:
+            text = f"The profile {canonical} is not known here: store it, or install the package that has it."
+            raise NotFound(text, expression="http.profile")
+    return asked
 
 
-def _no_profiles() -> Issue:
-    return Issue(
-        "information",
-        "not-supported",
-        "Only the base definition of the type was checked: profiles are not validated here yet.",
-        "http.profile",
-    )
+def _failed(issues: list[Issue]) -> bool:
+    return any(issue.severity in _ERRORS for issue in issues)
+
+
+def _said(text: str) -> Issue:
+    return Issue("information", "informational", text)

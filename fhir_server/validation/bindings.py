@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Element, Structure
+from fhir_server.validation.issues import rule_of
 from fhir_server.validation.walk import Path, Rule, Visit, Walk
 
 
@@ -18,6 +19,7 @@ def _on_element(registry: Registry, structure: Structure, element: Element) -> V
         return None
     listed = ", ".join(sorted(code for _, code in codes)[:12]) + (", ..." if len(codes) > 12 else "")
     text = f"'{element.name}' must have a coding from {url} ({listed})."
+    rule = rule_of(element.path)
     coded = element.type == "Coding"
 
     def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
@@ -26,7 +28,7 @@ def _on_element(registry: Registry, structure: Structure, element: Element) -> V
                 return
         # No code at all, but a reason in an extension (data-absent-reason), is a stated gap and not a wrong code.
         if "extension" not in value:
-            walk.fail(path, "code-invalid", text)
+            walk.fail(path, "code-invalid", text, rule=rule)
 
     return visit
 

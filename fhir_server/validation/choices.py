@@ -4,6 +4,7 @@ from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Structure
+from fhir_server.validation.issues import rule_of
 from fhir_server.validation.walk import Path, Rule, Visit, Walk
 
 
@@ -21,7 +22,7 @@ def _on_object(registry: Registry, structure: Structure) -> Visit | None:
                 name = key.lstrip("_")
                 if seen.setdefault(choice, name) != name:
                     text = f"'{choice}[x]' can have only one type, but has '{seen[choice]}' and '{name}'."
-                    walk.fail((path, choice, None), "structure", text)
+                    walk.fail((path, choice, None), "structure", text, rule=rule_of(f"{structure.name}.{choice}[x]"))
 
     return visit
 

@@ -6,13 +6,15 @@ without them. One that cannot be told counts as held: many published ones say no
 https://hl7.org/fhir/R4/conformance-rules.html#constraints
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Constraint, Element, Structure
-from fhir_server.fhirpath import Env, FhirPathError, Node, compile_node_expression
+from fhir_server.fhirpath import CannotTell, Env, FhirPathError, Node, compile_node_expression, paths_of
+from fhir_server.fhirpath.compile import Compiler
+from fhir_server.fhirpath.functions import FUNCTIONS
 from fhir_server.fhirpath.parser import parse
 from fhir_server.fhirpath.syntax import Binary, Call, Index, Literal, Member, Sign, Tree, TypeTest
 from fhir_server.validation.walk import Path, Rule, Visit, Walk
@@ -24,6 +26,18 @@ ELSEWHERE = frozenset({"ele-1", "ref-1", "dom-3", "txt-1", "txt-2"})
 CORRECTED: Mapping[str, tuple[str, str]] = {
     # `Boolean` is FHIRPath's own type, which no element of a resource has.
     "que-7": ("answer is Boolean", "answer is boolean"),
+}
+
+
+
+def _content_or_parts(nodes: list[Node], env: Env) -> bool:
+    extension = nodes[0][1]
+    return ("extension" in extension) is not any(key.lstrip("_").startswith("value") for key in extension)
+
+
+# Expressions of what nearly every resource has a dozen of, written out: an extension's value has fifty types.
+_WRITTEN_OUT: Mapping[str, Callable[[list[Node], Env], bool]] = {
+    "extension.exists() != value.exists()": _content_or_parts,
 }
 
 _LAMBDAS = frozenset({"where", "select", "all", "exists", "repeat", "aggregate", "iif", "trace", "sort"})
@@ -49,23 +63,46 @@ def compile_constraint(registry: Registry, type_: str, constraint: Constraint) -
         compiled, _ = compile_node_expression(text, type_, registry)
     except FhirPathError:
         return None
-    test = compiled.condition()
+    test = _WRITTEN_OUT.get(text) or compiled.condition()
     return _gate(parse(text), registry, type_, test), test, constraint
 
 
 def _gate(tree: Tree, registry: Registry, type_: str, test: Test) -> frozenset[str] | None:
     names = _first_names(tree, registry)
     structure = registry.structures[type_]
-    if names is None or structure.kind == "primitive-type":
+    if names is None or structure.kind == "primitive-type" or _on_nothing(test, type_) is False:
         return None
-    bare: Node = (type_, {}, None)
-    try:
-        if test([bare], Env(bare)) is False:
-            return None
-    except FhirPathError:
-        return None
+    names = min((names, *_sufficient(tree, registry, type_)), key=lambda each: (len(each), each != names))
     json = {option for name in names for option in structure.choices.get(name, (name,))}
     return frozenset(json | {f"_{name}" for name in json})
+
+
+def _on_nothing(test: Test, type_: str) -> bool | None:
+    """What a condition says of an object without properties. One that cannot be told counts as False."""
+    bare: Node = (type_, {}, None)
+    try:
+        return test([bare], Env(bare))
+    except FhirPathError:
+        return False
+
+
+def _sufficient(tree: Tree, registry: Registry, type_: str) -> Iterator[frozenset[str]]:
+    """Children without which an expression is true whatever else there is: those of one side of an `or` that is true
+    without them, and those of what is false and would imply something."""
+    match tree:
+        case Binary(operator="or", left=left, right=right):
+            yield from _sufficient(right, registry, type_)
+            yield from _sufficient(left, registry, type_)
+            return
+        case Binary(operator="implies", left=left):
+            tree, wanted = left, False
+        case _:
+            wanted = True
+    names = _first_names(tree, registry)
+    if names:
+        test = Compiler(paths_of(registry), FUNCTIONS).compile(tree, frozenset({type_})).condition()
+        if _on_nothing(test, type_) is wanted:
+            yield names
 
 
 def _first_names(tree: Tree, registry: Registry) -> frozenset[str] | None:
@@ -126,17 +163,33 @@ def _on_element(
 
 
 def _visit(type_: str, compiled: list[Compiled]) -> Visit:
+    if len(compiled) == 1:
+        return _visit_one(type_, *compiled[0])
+    visits = [_visit_one(type_, *each) for each in compiled]
+
     def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
-        node = [(type_, value, sibling)]
-        for gate, test, constraint in compiled:
-            if gate is not None and gate.isdisjoint(value):
-                continue
-            try:
-                held = test(node, walk.env)
-            except FhirPathError as error:
-                walk.fail(path, "invariant", f"{constraint.human} ({constraint.key}: {error})", constraint.severity)
-                continue
-            if held is False:
-                walk.fail(path, "invariant", f"{constraint.human} ({constraint.key})", constraint.severity)
+        for each in visits:
+            each(value, sibling, path, walk)
+
+    return visit
+
+
+def _visit_one(type_: str, gate: frozenset[str] | None, test: Test, constraint: Constraint) -> Visit:
+    key, severity = constraint.key, constraint.severity
+
+    def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
+        if gate is not None and gate.isdisjoint(value):
+            return
+        try:
+            # `%context` is the element; and each evaluation has a budget of its own.
+            walk.env.context = node = [(type_, value, sibling)]
+            held = test(node, walk.env)
+        except CannotTell:
+            return
+        except FhirPathError as error:
+            walk.fail(path, "invariant", f"{constraint.human} ({key}: {error})", severity, key)
+            return
+        if held is False:
+            walk.fail(path, "invariant", f"{constraint.human} ({key})", severity, key)
 
     return visit

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/operationoutcome.html
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -13,7 +14,10 @@ from fhir_server.core.errors import Issue
 from fhir_server.validation.primitives import FORMS, PRIMITIVES
 
 _MOST = 50
+_MOST_LOOKED_AT = 2000
 _MOST_CODES = 12
+_is_code = re.compile(PRIMITIVES["code"]["pattern"]).search
+_DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 
 
 class Place:
@@ -49,6 +53,21 @@ class Place:
         """The FHIRPath of a child."""
         return f"{self.text}.{name}"
 
+    def rule(self, expression: str) -> str:
+        """The key of the rule that is broken here, or at a child: the place in R4's own definition."""
+        if expression == self.text:
+            return rule_of(self.element.path if self.element else self.name)
+        owner, name = self.structure, expression.rpartition(".")[2]
+        if owner is None:
+            return rule_of(self.element.path if self.element else self.name)
+        typed = owner.choices.get(name, (name,))[0]
+        return rule_of(owner.elements[typed].path if typed in owner.elements else owner.name)
+
+
+def rule_of(path: str) -> str:
+    """The key of what R4's definition says of an element: `http://hl7.org/fhir/StructureDefinition/Patient#Patient.name`."""
+    return f"{_DEFINITION}{path.partition('.')[0]}#{path}"
+
 
 def schema_issues(registry: Registry, resource_type: str, errors: Iterator[Any], prefix: str) -> list[Issue]:
     """The issues of one resource, in the order of the schema, one for each place, about 50 at most.
@@ -56,15 +75,29 @@ def schema_issues(registry: Registry, resource_type: str, errors: Iterator[Any],
     errors: of jsonschema-rs. prefix: FHIRPath of the resource itself.
     """
     found: dict[str, Issue] = {}
-    for error in errors:
+    for number, error in enumerate(errors):
+        if number >= _MOST_LOOKED_AT:
+            return [*found.values(), _more("processing", resource_type, prefix)]
         place = Place(registry, resource_type, error.instance_path, prefix)
         for code, text, expression in _explained(registry, place, error):
+            if len(found) >= _MOST and expression not in found:
+                # Wrong codes are no fault of form, and many of them do not become one.
+                if code != "code-invalid":
+                    return [*found.values(), _more("processing", resource_type, prefix)]
             # One fault can break several keywords at one place; the wrong JSON type is what to mend first.
-            if expression not in found or (code == "structure" and found[expression].code != "structure"):
-                found[expression] = Issue("error", code, text, expression)
-        if len(found) >= _MOST:
-            break
-    return list(found.values())
+            elif expression not in found or (code == "structure" and found[expression].code != "structure"):
+                key = "ele-1" if code == "invariant" else place.rule(expression)
+                found[expression] = Issue("error", code, text, expression, rule=key)
+    issues = list(found.values())
+    if len(issues) < _MOST:
+        return issues
+    code = "code-invalid" if all(issue.code == "code-invalid" for issue in issues) else "processing"
+    return [*issues, _more(code, resource_type, prefix)]
+
+
+def _more(code: str, resource_type: str, prefix: str) -> Issue:
+    text = f"Only the first {_MOST} faults of form are told; there may be more."
+    return Issue("error", code, text, prefix, rule=rule_of(resource_type))
 
 
 def _explained(registry: Registry, place: Place, error: Any) -> Iterator[tuple[str, str, str]]:
@@ -78,7 +111,8 @@ def _explained(registry: Registry, place: Place, error: Any) -> Iterator[tuple[s
             for name in kind.unexpected[:_MOST]:
                 yield "structure", _unknown(place, name), place.below(name)
         case "enum":
-            yield "code-invalid", _wrong_code(place, kind.options), place.text
+            code = "code-invalid" if isinstance(error.instance, str) and _is_code(error.instance) else "value"
+            yield code, _wrong_code(place, kind.options), place.text
         case "minItems":
             yield "structure", f"'{place.name}' is an empty list; leave the element out instead.", place.text
         case "minProperties":

@@ -9,21 +9,28 @@ import jsonschema_rs
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.errors import Invalid, Issue, Unprocessable
-from fhir_server.validation import own_extensions
+from fhir_server.validation.attachments import ATTACHMENTS
 from fhir_server.validation.bindings import BINDINGS
+from fhir_server.validation.bundles import BUNDLE_REMARKS, BUNDLES
 from fhir_server.validation.choices import CHOICES
+from fhir_server.validation.codings import CODINGS
+from fhir_server.validation.extensions import own_issues
 from fhir_server.validation.invariants import invariants
 from fhir_server.validation.issues import schema_issues
 from fhir_server.validation.narrative import NARRATIVE
+from fhir_server.validation.questionnaires.definitions import QUESTIONNAIRE_REMARKS, QUESTIONNAIRES
 from fhir_server.validation.references import REFERENCES
 from fhir_server.validation.schema import validator
+from fhir_server.validation.uris import URIS
 from fhir_server.validation.walk import Path, Plans, Rule, Walk, expression
 
 # What is checked once the schema has accepted the shape, in this order at every place.
-RULES: tuple[Rule, ...] = (CHOICES, invariants(frozenset({"error"})), REFERENCES, BINDINGS, NARRATIVE)
+RULES: tuple[Rule, ...] = (
+    CHOICES, invariants(frozenset({"error"})), REFERENCES, BINDINGS, NARRATIVE, ATTACHMENTS, BUNDLES, QUESTIONNAIRES,
+)  # fmt: skip
 
 # What is only remarked on when somebody asks: best practice.
-REMARKS: tuple[Rule, ...] = (invariants(frozenset({"warning"})),)
+REMARKS: tuple[Rule, ...] = (invariants(frozenset({"warning"})), BUNDLE_REMARKS, QUESTIONNAIRE_REMARKS, CODINGS, URIS)
 
 
 def validate(registry: Registry, resource: Any, *, expected_type: str | None = None) -> None:
@@ -32,13 +39,18 @@ def validate(registry: Registry, resource: Any, *, expected_type: str | None = N
     Raises `Invalid` (400) for what is no resource of a known type or not of `expected_type`, `Unprocessable` (422)
     for a resource that is not valid. Does not change the resource.
     """
+    issues = faults(registry, resource, expected_type=expected_type)
+    if issues:
+        raise Unprocessable(issues=issues)
+
+
+def faults(registry: Registry, resource: Any, *, expected_type: str | None = None) -> list[Issue]:
+    """Every error of a resource; [] for a valid one. Raises `Invalid` as `validate` does."""
     resource_type = known_type(registry, resource)
     if expected_type is not None and resource_type != expected_type:
         text = f"The body is a resource of type {resource_type}, but the request is about {expected_type}."
         raise Invalid(text, expression="resourceType")
-    issues = _validator(registry).issues(resource)
-    if issues:
-        raise Unprocessable(issues=issues)
+    return _validator(registry).issues(resource)
 
 
 def check(registry: Registry, resource: Any) -> list[Issue]:
@@ -75,12 +87,12 @@ class _Validator:
     def issues(self, resource: dict[str, Any], remarks: bool = False) -> list[Issue]:
         found: list[Issue] = []
         path: Path = (None, resource["resourceType"], None)
-        # The rules rely on the shape, so a resource that has another is not looked at further.
+        # The rules rely on the shape, so a resource that has another is not looked at further; codes are no shape.
         self._shape(resource, path, found)
-        if not found:
+        if not found or _only_codes(found):
             self._resource(resource, path, resource, found)
             if "extension" in resource:
-                found.extend(own_extensions.issues(resource))
+                found.extend(own_issues(resource))
         if remarks and all(issue.code == "invariant" for issue in found):
             walk = Walk(resource, resource, found)
             self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, walk)
@@ -94,7 +106,7 @@ class _Validator:
         if not schema.is_valid(resource):
             errors = schema.iter_errors(resource)
             found.extend(schema_issues(self._registry, resource_type, errors, expression(path)))
-        elif not self._holders(resource_type).isdisjoint(resource):
+        if (not found or _only_codes(found)) and not self._holders(resource_type).isdisjoint(resource):
             self._shapes.walk(self._shapes.plan(resource_type), resource, path, Walk(resource, resource, found))
 
     def _holders(self, resource_type: str) -> frozenset[str]:
@@ -132,6 +144,10 @@ class _Validator:
         root = walk.root if path[1] == "contained" else resource
         inner = Walk(resource, root, walk.issues)
         self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, inner)
+
+
+def _only_codes(found: list[Issue]) -> bool:
+    return all(issue.code == "code-invalid" for issue in found)
 
 
 _validators: dict[int, tuple[Registry, _Validator]] = {}

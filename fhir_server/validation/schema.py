@@ -64,6 +64,8 @@ class _Compiler:
         top["required"] = ["resourceType", *top.get("required", ())]
         top["minProperties"] = 1
         self._definitions[_SIBLING] = self._object(self._structures["Element"], ("id", "extension"))
+        # Beside a value, an id alone is content enough; where there is no value, the walk says so.
+        del self._definitions[_SIBLING]["dependentSchemas"]
         return {**top, "$defs": self._definitions}
 
     def _reference(self, type_: str) -> str:

@@ -37,9 +37,9 @@ class Walk:
         node: Node = (resource["resourceType"], resource, None)
         self.env = Env(node, node if root is resource else (root["resourceType"], root, None))
 
-    def fail(self, path: Path, code: str, text: str, severity: str = "error") -> None:
+    def fail(self, path: Path, code: str, text: str, severity: str = "error", rule: str | None = None) -> None:
         """Note that something is wrong at a place."""
-        self.issues.append(Issue(severity, code, text, expression(path)))
+        self.issues.append(Issue(severity, code, text, expression(path), rule=rule))
 
 
 # What looks at a value: (value, `_name` sibling or None, place, pass).
@@ -55,23 +55,17 @@ class Rule:
     on_element: Callable[[Registry, Structure, Element], Visit | None] = lambda registry, structure, element: None
 
 
-@dataclass(slots=True)
-class Child:
-    """What happens to one property. name: as FHIRPath says it. plan: of the objects in it. resource: inline ones."""
-
-    name: str
-    plan: "Plan | None"
-    visits: tuple[Visit, ...]
-    resource: bool = False
-    sibling_of: str | None = None
+# What happens to one property: (its value, the object, the object's place, pass).
+Follow = Callable[[Any, dict[str, Any], Path, Walk], None]
 
 
 @dataclass(slots=True)
 class Plan:
-    """What happens to the objects of one structure."""
+    """What happens to the objects of one structure. names: of the children, to see at once that an object has none."""
 
     visits: tuple[Visit, ...] = ()
-    children: dict[str, Child] = field(default_factory=dict)
+    children: dict[str, Follow] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
 
 
 class Plans:
@@ -94,58 +88,108 @@ class Plans:
             found.visits = tuple(v for rule in self._rules if (v := rule.on_object(self._registry, structure)))
             for element in structure.elements.values():
                 found.children.update(self._children(structure, element))
+            found.names = frozenset(found.children)
         return found
 
-    def _children(self, structure: Structure, element: Element) -> dict[str, Child]:
+    def _children(self, structure: Structure, element: Element) -> dict[str, Follow]:
         visits = tuple(v for rule in self._rules if (v := rule.on_element(self._registry, structure, element)))
         name = element.choice or element.name
         kind = self._registry.structures[element.type].kind
         if kind == "resource":
-            return {element.name: Child(name, None, visits, resource=True)}
+            return {element.name: _leaves(name, (*visits, self._inline), None)}
         if kind != "primitive-type":
-            return {element.name: Child(name, self.plan(element.type), visits)}
-        children = {f"_{element.name}": Child(name, self.plan("Element"), (), sibling_of=element.name)}
+            return {element.name: _objects(name, visits, self.plan(element.type))}
+        children = {f"_{element.name}": _siblings(name, element.name, self.plan("Element"))}
         if visits:
-            children[element.name] = Child(name, None, visits)
+            children[element.name] = _leaves(name, visits, f"_{element.name}")
         return children
+
+    def _inline(self, value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
+        self._nested(value, path, walk)
 
     def walk(self, plan: Plan, value: dict[str, Any], path: Path, walk: Walk) -> None:
         """Visit an object and all in it."""
-        for visit in plan.visits:
-            visit(value, None, path, walk)
-        children = plan.children
-        for key, item in value.items():
-            child = children.get(key)
-            if child is None:
-                continue
-            if child.sibling_of is not None:
-                self._siblings(child, value, item, path, walk)
-            elif type(item) is list:
-                for i, each in enumerate(item):
-                    self._item(child, each, None, (path, child.name, i), walk)
-            else:
-                self._item(child, item, value.get("_" + key) if child.plan is None else None,
-                           (path, child.name, None), walk)
+        _walk(plan, value, path, walk)
 
-    def _item(self, child: Child, item: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
-        for visit in child.visits:
-            visit(item, sibling, path, walk)
-        if child.plan is not None:
-            self.walk(child.plan, item, path, walk)
-        elif child.resource:
-            self._nested(item, path, walk)
 
-    def _siblings(self, child: Child, value: dict[str, Any], item: Any, path: Path, walk: Walk) -> None:
-        plan = child.plan
-        if plan is None or child.sibling_of is None:
-            return
+def _walk(plan: Plan, value: dict[str, Any], path: Path, walk: Walk) -> None:
+    for visit in plan.visits:
+        visit(value, None, path, walk)
+    if not plan.names.isdisjoint(value):
+        _follow(plan.children, value, path, walk)
+
+
+def _follow(children: dict[str, Follow], value: dict[str, Any], path: Path, walk: Walk) -> None:
+    for key, item in value.items():
+        follow = children.get(key)
+        if follow is not None:
+            follow(item, value, path, walk)
+
+
+def _objects(name: str, visits: tuple[Visit, ...], plan: Plan) -> Follow:
+    """Follows an element whose items are objects of one structure."""
+
+    every: tuple[Visit, ...] | None = None
+
+    def follow(item: Any, owner: dict[str, Any], path: Path, walk: Walk) -> None:
+        nonlocal every
+        if every is None:
+            # Plans of types that hold one another are only whole once all are made.
+            every = visits + plan.visits
+        names = plan.names
         if type(item) is not list:
-            self.walk(plan, item, (path, child.name, None), walk)
+            place: Path = (path, name, None)
+            for visit in every:
+                visit(item, None, place, walk)
+            if not names.isdisjoint(item):
+                _follow(plan.children, item, place, walk)
+        elif every:
+            for i, each in enumerate(item):
+                place = (path, name, i)
+                for visit in every:
+                    visit(each, None, place, walk)
+                if not names.isdisjoint(each):
+                    _follow(plan.children, each, place, walk)
+        else:
+            # Most objects are passed through, if anything in them is looked at: codings, names.
+            for i, each in enumerate(item):
+                if not names.isdisjoint(each):
+                    _follow(plan.children, each, (path, name, i), walk)
+
+    return follow
+
+
+def _leaves(name: str, visits: tuple[Visit, ...], beside: str | None) -> Follow:
+    """Follows an element whose items have no plan: primitives, and inline resources."""
+
+    def follow(item: Any, owner: dict[str, Any], path: Path, walk: Walk) -> None:
+        if type(item) is list:
+            for i, each in enumerate(item):
+                for visit in visits:
+                    visit(each, None, (path, name, i), walk)
             return
-        values = value.get(child.sibling_of) or ()
+        sibling = None if beside is None else owner.get(beside)
+        for visit in visits:
+            visit(item, sibling, (path, name, None), walk)
+
+    return follow
+
+
+def _siblings(name: str, key: str, plan: Plan) -> Follow:
+    """Follows the `_name` objects beside a primitive."""
+
+    def follow(item: Any, owner: dict[str, Any], path: Path, walk: Walk) -> None:
+        if type(item) is not list:
+            _walk(plan, item, (path, name, None), walk)
+            if "extension" not in item and owner.get(key) is None:
+                walk.fail((path, name, None), "structure", f"'{name}' has neither value nor extension here.")
+            return
+        values = owner.get(key) or ()
         for i in range(max(len(values), len(item))):
             beside = item[i] if i < len(item) else None
             if beside is not None:
-                self.walk(plan, beside, (path, child.name, i), walk)
-            elif i >= len(values) or values[i] is None:
-                walk.fail((path, child.name, i), "structure", f"'{child.name}' has neither value nor extension here.")
+                _walk(plan, beside, (path, name, i), walk)
+            if (beside is None or "extension" not in beside) and (i >= len(values) or values[i] is None):
+                walk.fail((path, name, i), "structure", f"'{name}' has neither value nor extension here.")
+
+    return follow

@@ -181,6 +181,17 @@ def test_valid_change_is_accepted(base: str, path: str, value: Any) -> None:
     assert found(resource) == set()
 
 
+def test_an_id_alone_may_stand_beside_a_value_and_not_in_its_place() -> None:
+    resource = changed("Patient", "birthDate", "1974-12-25")
+    resource["_birthDate"] = {"id": "b"}
+    given = resource["name"][0]["given"] = ["Awa", "Marie"]
+    resource["name"][0]["_given"] = [None, {"id": "g"}]
+    assert found(resource) == set()
+    del resource["birthDate"]
+    given[1] = None
+    assert found(resource) == {("structure", "Patient.birthDate"), ("structure", "Patient.name[0].given[1]")}
+
+
 def test_required_primitive_may_have_only_an_extension() -> None:
     resource = changed("Observation", "status", GONE)
     resource["_status"] = {"extension": [{"url": "http://x", "valueCode": "unknown"}]}

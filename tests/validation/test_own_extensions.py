@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from fhir_server.conformance.own_definitions import own_definitions
-from fhir_server.validation.own_extensions import PREFIX, issues
+from fhir_server.validation.extensions import OWN as PREFIX
+from fhir_server.validation.extensions import own_issues as issues
 
 HOLD = f"{PREFIX}hold-expires"
 WALL = f"{PREFIX}wall-time"
@@ -32,10 +33,10 @@ def test_right_ones(extension: dict[str, Any]) -> None:
     ("extension", "path"),
     [
         ({"url": f"{PREFIX}hold-expire", "valueInstant": "2027-01-01T00:00:00Z"}, "Appointment.extension[0].url"),
-        ({"url": HOLD, "valueString": "2027-01-01T00:00:00Z"}, "Appointment.extension[0]"),
-        ({"url": HOLD}, "Appointment.extension[0]"),
+        ({"url": HOLD, "valueString": "2027-01-01T00:00:00Z"}, "Appointment.extension[0].value"),
+        ({"url": HOLD}, "Appointment.extension[0].value"),
         ({"url": WALL, "extension": [{"url": "begin", "valueString": "x"}]}, "Appointment.extension[0].extension[0].url"),
-        ({"url": WALL, "extension": [{"url": "start", "valueString": "2027-01-01T09:00"}]}, "Appointment.extension[0]"),
+        ({"url": WALL, "extension": [{"url": "start", "valueString": "2027-01-01T09:00"}]}, "Appointment.extension[0].extension"),
     ],
 )
 def test_wrong_ones(extension: dict[str, Any], path: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from fhir_server.core.context import Context
 from fhir_server.core.errors import FhirError, Issue
 from fhir_server.events.feed import Change, contents
-from fhir_server.features.scheduling import answers, slots
+from fhir_server.features.scheduling import slots
 from fhir_server.features.scheduling.callers import patients_of
 from fhir_server.features.scheduling.fields import HOLD_EXPIRES, E, extension
 from fhir_server.features.scheduling.parameters import Rules
@@ -76,16 +76,6 @@ def questionnaire_of(ctx: Context, response: Json) -> dict[str, Any] | None:
     return next(iter(stored.find(server, "Questionnaire", pairs, limit=1)), None)
 
 
-def check_response(ctx: Context, resource: Json) -> list[Issue]:
-    """What is wrong with a response whose questionnaire is stored here: with its answers when it is completed, and with
-    its confidentiality at any time."""
-    questionnaire = questionnaire_of(ctx, resource)
-    if questionnaire is None:
-        return []
-    wrong = answers.check(questionnaire, resource) if resource.get("status") in _ANSWERED else []
-    return [*_unlabelled(questionnaire, resource), *wrong]
-
-
 def _unlabelled(questionnaire: Json, response: Json) -> Iterable[Issue]:
     """Answers are as confidential as their questionnaire says, unless they say themselves how confidential they are."""
     own = {label.get("system") for label in response.get("meta", {}).get("security", ())}
@@ -99,8 +89,10 @@ def _unlabelled(questionnaire: Json, response: Json) -> Iterable[Issue]:
 
 
 def guard(ctx: Context, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Sequence[Issue]:
-    """What is wrong with a QuestionnaireResponse that a client is about to write."""
-    return () if after is None else check_response(ctx, after)
+    """What is wrong with the confidentiality of a QuestionnaireResponse that a client is about to write. Its answers
+    are checked like any other content (`validation/questionnaires`)."""
+    questionnaire = None if after is None else questionnaire_of(ctx, after)
+    return () if after is None or questionnaire is None else list(_unlabelled(questionnaire, after))
 
 
 # -- the last missing answer -------------------------------------------------------------------------------------------

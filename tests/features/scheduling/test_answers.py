@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.features.scheduling.answers import check
+from fhir_server.validation.questionnaires.answers import check
 
 Json = dict[str, Any]
 MIN, MAX = "http://hl7.org/fhir/StructureDefinition/minValue", "http://hl7.org/fhir/StructureDefinition/maxValue"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from fhir_server.features.scheduling import answers
+from fhir_server.validation.questionnaires import answers
 from tests.ui.conftest import Demo
 from tests.ui.portal.people import HTML, booked, patient
 from ui.portal import enable_when, question_form, question_tree

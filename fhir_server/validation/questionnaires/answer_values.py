@@ -14,7 +14,8 @@ Json = Mapping[str, Any]
 _MIN_VALUE = "http://hl7.org/fhir/StructureDefinition/minValue"
 _MAX_VALUE = "http://hl7.org/fhir/StructureDefinition/maxValue"
 _MIN_LENGTH = "http://hl7.org/fhir/StructureDefinition/minLength"
-_TYPES: Mapping[str, tuple[str, ...]] = {
+# The properties that answer an item, by the item's type.
+TYPES: Mapping[str, tuple[str, ...]] = {
     "boolean": ("valueBoolean",),
     "decimal": ("valueDecimal",),
     "integer": ("valueInteger",),
@@ -39,7 +40,7 @@ def problems(definition: Json, answer: Json) -> Iterator[tuple[str, str, str]]:
         yield "", "has an answer without a value.", "required"
         return
     options = [option for option in definition.get("answerOption", ()) if value_name(option)]
-    kinds = _TYPES.get(definition.get("type", ""), ())
+    kinds = TYPES.get(definition.get("type", ""), ())
     if options and definition.get("type") == "choice":
         kinds = tuple(dict.fromkeys(value_name(option) or "" for option in options))
     if name not in kinds:

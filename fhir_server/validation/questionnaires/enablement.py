@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/questionnaire-definitions.html#Questionnaire.item.enable
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fhir_server.features.scheduling.answer_values import compared, equal, value_name
+from fhir_server.validation.questionnaires.answer_values import compared, equal, value_name
 
 Json = Mapping[str, Any]
 Path = tuple[Json, ...]

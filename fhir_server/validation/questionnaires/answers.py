@@ -1,14 +1,14 @@
-"""A completed QuestionnaireResponse against its Questionnaire. Pure.
+"""A QuestionnaireResponse against its Questionnaire. Pure.
 
 https://hl7.org/fhir/R4/questionnaireresponse.html, https://hl7.org/fhir/R4/questionnaire.html
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.errors import Issue
-from fhir_server.features.scheduling import answer_values
-from fhir_server.features.scheduling.enablement import Enablement
+from fhir_server.validation.questionnaires import answer_values
+from fhir_server.validation.questionnaires.enablement import Enablement
 
 Json = Mapping[str, Any]
 
@@ -18,20 +18,54 @@ _ROOT = "QuestionnaireResponse"
 _ENOUGH = 50
 
 
-def check(questionnaire: Json, response: Json) -> list[Issue]:
-    """What is wrong with a completed response, in its order, at most 50 issues; empty when nothing is.
+# Whether a coding is in a value set that the questionnaire names; None when that cannot be told.
+Member = Callable[[str, Json], "bool | None"]
+
+
+def check(
+    questionnaire: Json, response: Json, *, complete: bool = True, member: Member = lambda value_set, coding: None
+) -> list[Issue]:
+    """What is wrong with a response, in its order, at most 50 issues; empty when nothing is.
 
     Required items are needed where they are enabled, also in a group that was left out (a repeating group that was left
-    out was repeated no times). An item that is disabled must not be answered.
+    out was repeated no times), and an item that is disabled must not be answered; neither holds for a response that is
+    not `complete` yet.
     """
-    walk = _Walk(questionnaire, response)
+    walk = _Walk(questionnaire, response, complete, member)
     walk.level(questionnaire.get("item", ()), response.get("item", ()), _ROOT, (response,))
     return walk.issues[:_ENOUGH]
 
 
+def out_of_order(questionnaire: Json, response: Json) -> Iterator[Issue]:
+    """A warning for every item that stands before one that it follows in the questionnaire."""
+    places = {item["linkId"]: place for place, item in enumerate(_every(questionnaire.get("item", ())))}
+    for path, items in _levels(response, _ROOT):
+        last = -1
+        for index, item in enumerate(items):
+            place = places.get(item.get("linkId", ""), last)
+            if place < last:
+                text = f"The item {item['linkId']!r} follows others that stand behind it in the questionnaire."
+                yield Issue("warning", "structure", text, f"{path}.item[{index}]", rule="questionnaire-order")
+            last = max(last, place)
+
+
+def _levels(element: Json, path: str) -> Iterator[tuple[str, Sequence[Json]]]:
+    """(path, items) of every element that has items."""
+    items = element.get("item", ())
+    if items:
+        yield path, items
+    for index, item in enumerate(items):
+        where = f"{path}.item[{index}]"
+        yield from _levels(item, where)
+        for number, answer in enumerate(item.get("answer", ())):
+            yield from _levels(answer, f"{where}.answer[{number}]")
+
+
 class _Walk:
-    def __init__(self, questionnaire: Json, response: Json) -> None:
+    def __init__(self, questionnaire: Json, response: Json, complete: bool, member: Member) -> None:
         self.issues: list[Issue] = []
+        self._complete = complete
+        self._member = member
         self._known = {item["linkId"] for item in _every(questionnaire.get("item", ()))}
         self._enablement = Enablement(questionnaire, response)
 
@@ -50,7 +84,7 @@ class _Walk:
     def _item(self, definition: Json, places: list[tuple[str, Json]], path: str, scope: tuple[Json, ...]) -> None:
         if not self._enablement.enabled(definition, scope):
             for where, item in places:
-                if _is_answered(item):
+                if self._complete and _is_answered(item):
                     self._say(where, f"{_name(definition)} does not apply, given the other answers.", "business-rule")
             return
         kind = definition.get("type")
@@ -72,7 +106,8 @@ class _Walk:
                     f"{where}.answer", f"{_name(definition)} is a group; answers belong to its items.", "structure"
                 )
             self.level(children, item.get("item", ()), where, (*scope, item))
-        if places and definition.get("required") and not any(_is_answered(item) for _, item in places):
+        answered = any(_is_answered(item) for _, item in places)
+        if self._complete and places and definition.get("required") and not answered:
             self._say(places[0][0], f"{_name(definition)} is required: something in it must be answered.", "required")
         if not places and not definition.get("repeats"):
             self.level(children, (), path, (*scope, {"linkId": definition["linkId"]}))
@@ -92,11 +127,20 @@ class _Walk:
         for where, answer in answers:
             for element, text, code in answer_values.problems(definition, answer):
                 self._say(f"{where}.{element}" if element else where, f"{_name(definition)} {text}", code)
+            self._coded(definition, answer, where)
             self.level(children, answer.get("item", ()), where, (*scope, answer))
+
+    def _coded(self, definition: Json, answer: Json, where: str) -> None:
+        value_set, coding = definition.get("answerValueSet"), answer.get("valueCoding")
+        if value_set is not None and coding is not None and self._member(value_set, coding) is False:
+            text = f"{_name(definition)} takes a code of {value_set}."
+            self._say(f"{where}.valueCoding", text, "code-invalid")
 
     def _number(self, definition: Json, places: Sequence[str], path: str, word: str) -> None:
         least = max(int(bool(definition.get("required"))), answer_values.limit(definition, _MIN_OCCURS) or 0)
         most = answer_values.limit(definition, _MAX_OCCURS) if definition.get("repeats") else 1
+        if not self._complete:
+            least = 0
         if not places and least:
             self._say(path, f"{_name(definition)} is required.", "required")
         elif len(places) < least:
@@ -111,7 +155,7 @@ class _Walk:
             self._say(f"{where}.linkId", f"The item {link!r} {text}.", "structure")
 
     def _say(self, expression: str, text: str, code: str) -> None:
-        self.issues.append(Issue("error", code, text, expression))
+        self.issues.append(Issue("error", code, text, expression, rule="questionnaire"))
 
 
 def _every(items: Sequence[Json]) -> Iterator[Json]:

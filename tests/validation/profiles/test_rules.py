@@ -1,0 +1,54 @@
+"""Every rule that a profile can make has an instance that keeps it and one that breaks it, at the place it names."""
+
+import pytest
+
+from fhir_server.validation.profile import profile_issues
+from fhir_server.validation.run import check
+from tests.validation.profiles.cases import VALUE_SETS, Case, patient
+from tests.validation.profiles.element_rules import BINDINGS, CARDINALITY, INVARIANTS, TYPES, VALUES
+from tests.validation.profiles.kit import URL, Json, el, errors, profile, scope_of
+from tests.validation.profiles.slice_rules import EXTENSIONS, NESTED, SLICES
+
+CASES = [*CARDINALITY, *VALUES, *TYPES, *BINDINGS, *INVARIANTS, *SLICES, *EXTENSIONS, *NESTED]
+
+
+def found(case: Case, resource: Json) -> list[tuple[str, str | None, str | None]]:
+    """(severity, expression, rule) of all that the case's profile says of a resource."""
+    tried = profile(resource["resourceType"], *case.elements)
+    scope = scope_of(tried, *case.definitions, value_sets=VALUE_SETS)
+    assert [issue for issue in check(scope.registry, resource) if issue.severity == "error"] == [], "no valid R4"
+    issues = profile_issues(scope, resource, URL + "tried")
+    return [(issue.severity, issue.expression, issue.rule) for issue in issues]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_keeps_the_rule_passes(case: Case) -> None:
+    wrong = ("error", "warning", "information")[: {"error": 1, "warning": 2, "information": 3}[case.severity]]
+    assert [row for row in found(case, case.good) if row[0] in wrong] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_breaks_the_rule_is_named_with_its_place(case: Case) -> None:
+    rule = case.rule if case.rule.startswith("t-") else URL + (case.rule if "#" in case.rule else f"tried#{case.rule}")
+    if case.rule.startswith("SimpleQuantity"):
+        rule = "sqty-1"
+    assert (case.severity, case.at, rule) in found(case, case.bad)
+
+
+def test_the_table_is_large_and_its_names_differ() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) >= 110
+
+
+def test_a_validator_that_says_nothing_fails_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known bad: every row of broken rules notices."""
+    monkeypatch.setitem(globals(), "profile_issues", lambda *_: [])
+    for case in CASES:
+        with pytest.raises(AssertionError):
+            test_what_breaks_the_rule_is_named_with_its_place(case)
+
+
+def test_several_issues_come_in_one_go() -> None:
+    tried = profile("Patient", el("Patient.name", min=1), el("Patient.gender", fixedCode="female"), el("Patient.birthDate", min=1))
+    issues = errors(scope_of(tried), patient(gender="male"))
+    assert {issue.expression for issue in issues} == {"Patient.name", "Patient.birthDate", "Patient.gender"}
+    assert issues[0].text == "'name' must be there at least once in tried, but is missing."

@@ -1,0 +1,157 @@
+"""Questionnaires that can work, and responses against the Questionnaire that they name. What each kind of answer may be
+is in tests/features/scheduling/test_answers.py."""
+
+from typing import Any
+
+import pytest
+
+from fhir_server.conformance.registry import base_registry
+from fhir_server.core.errors import Unprocessable
+from fhir_server.validation.questionnaires import responses
+from fhir_server.validation.run import validate
+from fhir_server.validation.scope import Scope
+
+Json = dict[str, Any]
+URL = "http://example.org/Questionnaire/intake"
+COLOURS = "http://example.org/ValueSet/colours"
+
+
+def questionnaire(*items: Json, **more: Any) -> Json:
+    return {"resourceType": "Questionnaire", "url": URL, "status": "active", "item": list(items), **more}
+
+
+def item(link: str, kind: str, **more: Any) -> Json:
+    return {"linkId": link, "type": kind, **more}
+
+
+def when(question: str, operator: str = "=", **answer: Any) -> list[Json]:
+    return [{"question": question, "operator": operator, **answer}]
+
+
+def faults(resource: Json) -> set[tuple[str | None, str | None]]:
+    try:
+        validate(base_registry(), resource)
+    except Unprocessable as error:
+        return {(issue.expression, issue.rule) for issue in error.issues}
+    return set()
+
+
+CODED = {"valueCoding": {"system": "urn:c", "code": "red"}}
+GOOD: list[Json] = [
+    questionnaire(item("1", "boolean"), item("2", "string", enableWhen=when("1", answerBoolean=True))),
+    questionnaire(item("1", "integer"), item("2", "string", enableWhen=when("1", ">=", answerInteger=3))),
+    questionnaire(item("1", "choice", answerOption=[{"valueInteger": 1}]),
+                  item("2", "string", enableWhen=when("1", answerInteger=1))),
+    questionnaire(item("1", "open-choice", initial=[{"valueString": "other"}])),
+    questionnaire(item("1", "choice", answerOption=[CODED]),
+                  item("2", "string", enableWhen=when("1", answerCoding={"system": "urn:c", "code": "red"}))),
+    questionnaire(item("g", "group", item=[item("1", "date", initial=[{"valueDate": "2020"}])])),
+]  # fmt: skip
+BAD: list[tuple[Json, str, str]] = [
+    (questionnaire(item("1", "boolean"), item("1", "string")), "Questionnaire", "que-2"),
+    (questionnaire(item("1", "display", text="x"), item("2", "string", enableWhen=when("1", answerString="x"))),
+     "Questionnaire.item[1].enableWhen[0].question", "questionnaire-enable-when"),
+    (questionnaire(item("1", "boolean"), item("2", "string", enableWhen=when("1", answerString="true"))),
+     "Questionnaire.item[1].enableWhen[0].answer", "questionnaire-enable-when"),
+    (questionnaire(item("1", "string", enableWhen=when("1", answerString="x"))),
+     "Questionnaire.item[0].enableWhen[0].question", "questionnaire-enable-when"),
+    (questionnaire(item("g", "group", item=[item("1", "date", initial=[{"valueString": "today"}])])),
+     "Questionnaire.item[0].item[0].initial[0].value", "questionnaire-initial"),
+    (questionnaire(item("1", "choice", answerOption=[CODED], initial=[CODED])), "Questionnaire.item[0]", "que-11"),
+    (questionnaire(item("1", "boolean"), item("2", "string", enableWhen=when("1", answerBoolean=True) * 3)),
+     "Questionnaire.item[1]", "que-12"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("resource", GOOD)
+def test_good_questionnaires(resource: Json) -> None:
+    assert faults(resource) == set()
+
+
+@pytest.mark.parametrize(("resource", "place", "rule"), BAD)
+def test_bad_questionnaires(resource: Json, place: str, rule: str) -> None:
+    assert (place, rule) in faults(resource)
+
+
+# -- responses ---------------------------------------------------------------------------------------------------------
+
+
+class _Definitions:
+    def __init__(self, *held: Json) -> None:
+        self._held = {each["url"]: each for each in held}
+
+    def find(self, resource_type: str, canonical: str) -> Json | None:
+        found = self._held.get(canonical.partition("|")[0])
+        return found if found is not None and found["resourceType"] == resource_type else None
+
+
+class _Colours:
+    """A value set of one code; of others it cannot tell."""
+
+    def check(self, value_set: str, system: str | None, code: str) -> bool | None:
+        return (system, code) == ("urn:c", "red") if value_set == COLOURS else None
+
+
+def told(questions: Json | None, response: Json, **more: Any) -> list[tuple[str | None, str, str]]:
+    scope = Scope(base_registry(), _Definitions(*([questions] if questions else [])), _Colours(), **more)  # type: ignore[arg-type]
+    return [(issue.expression, issue.code, issue.severity) for issue in responses.issues(scope, response)]
+
+
+def response(*items: Json, status: str = "completed", **more: Any) -> Json:
+    found: Json = {"resourceType": "QuestionnaireResponse", "questionnaire": URL, "status": status, **more}
+    return {**found, "item": list(items)} if items else found
+
+
+def answer(link: str, *values: Json) -> Json:
+    return {"linkId": link, "answer": list(values)}
+
+
+FORM = questionnaire(
+    item("1", "boolean", required=True),
+    item("2", "choice", answerValueSet=COLOURS),
+    item("3", "string", required=True, enableWhen=when("1", answerBoolean=True)),
+    item("4", "choice", answerValueSet="http://example.org/ValueSet/unknown"),
+    item("5", "open-choice", answerValueSet="#c"),
+    contained=[{"resourceType": "ValueSet", "id": "c", "status": "active", "compose": {
+        "include": [{"system": "urn:c", "concept": [{"code": "red"}]}]}}],
+)  # fmt: skip
+NO, YES = {"valueBoolean": False}, {"valueBoolean": True}
+BLUE = {"valueCoding": {"system": "urn:c", "code": "blue"}}
+RESPONSES: list[tuple[str, Json, list[tuple[str, str]]]] = [
+    ("complete", response(answer("1", NO), answer("2", CODED)), []),
+    ("nothing", response(), [("QuestionnaireResponse", "required")]),
+    ("nothing yet", response(status="in-progress"), []),
+    ("wrong already", response(answer("1", {"valueString": "no"}), status="in-progress"),
+     [("QuestionnaireResponse.item[0].answer[0].valueString", "value")]),
+    ("unknown item", response(answer("1", NO), answer("9", NO)), [("QuestionnaireResponse.item[1].linkId", "structure")]),
+    ("disabled item", response(answer("1", NO), answer("3", {"valueString": "x"})),
+     [("QuestionnaireResponse.item[1]", "business-rule")]),
+    ("disabled item of a draft", response(answer("1", NO), answer("3", {"valueString": "x"}), status="in-progress"), []),
+    ("enabled and missing", response(answer("1", YES)), [("QuestionnaireResponse", "required")]),
+    ("another code", response(answer("1", NO), answer("2", BLUE)),
+     [("QuestionnaireResponse.item[1].answer[0].valueCoding", "code-invalid")]),
+    ("a value set that is not here", response(answer("1", NO), answer("4", BLUE)), []),
+    ("a contained value set", response(answer("1", NO), answer("5", BLUE)),
+     [("QuestionnaireResponse.item[1].answer[0].valueCoding", "code-invalid")]),
+    ("own words", response(answer("1", NO), answer("5", {"valueString": "violet"})), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "resource", "expected"), RESPONSES, ids=[row[0] for row in RESPONSES])
+def test_responses(what: str, resource: Json, expected: list[tuple[str, str]]) -> None:
+    assert told(FORM, resource) == [(place, code, "error") for place, code in expected]
+
+
+def test_out_of_order_is_a_warning() -> None:
+    resource = response(answer("2", CODED), answer("1", NO))
+    assert told(FORM, resource) == [("QuestionnaireResponse.item[1]", "structure", "warning")]
+
+
+def test_where_the_questionnaire_is_found() -> None:
+    wrong = response(answer("9", NO))
+    assert told(None, wrong) == []
+    assert told(None, {**wrong, "questionnaire": "#q", "contained": [{**FORM, "id": "q"}]}) != []
+    local = {**wrong, "questionnaire": "Questionnaire/1|2"}
+    assert told(None, local, resolve=lambda name: FORM if name == "Questionnaire/1" else None) != []
+    assert told(None, local, resolve=lambda name: {"resourceType": "Patient"}) == []
+    assert told(None, {"resourceType": "QuestionnaireResponse", "status": "completed"}) == []
