@@ -1,0 +1,60 @@
+"""Several who change the packages of one tenant at once: one after another, and nothing twice."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from fhir_server.rest.dispatch import session
+from tests.client import Answer, Client
+from tests.conftest import TestTenant
+from tests.packages.making import guide, install, profile, remove, told
+
+ATONCE = 4
+
+
+def _all(work: Callable[[int], Answer]) -> list[int]:
+    def one(number: int) -> int:
+        try:
+            return work(number).status
+        finally:
+            session().close()
+
+    with ThreadPoolExecutor(ATONCE) as pool:
+        return list(pool.map(one, range(ATONCE)))
+
+
+def _installed(client: Client) -> list[str]:
+    return [each["name"] for each in told(client.get("$packages"), "package")]
+
+
+def test_the_same_package_is_installed_once(tenant: TestTenant) -> None:
+    content, client = guide("test.race", "1.0.0", profile("race")), tenant.client()
+    assert _all(lambda number: install(client, content)) == [200] * ATONCE
+    assert _installed(client) == ["test.race"]
+    assert client.get("StructureDefinition/race").json["meta"]["versionId"] == "1"
+    assert sorted(_all(lambda number: remove(client, "test.race"))) == [200, 404, 404, 404]
+    assert _installed(client) == []
+
+
+def test_packages_with_the_same_ids_each_get_their_own(tenant: TestTenant) -> None:
+    contents = [guide(f"test.race{n}", f"1.0.{n}", profile("same", version=f"1.0.{n}")) for n in range(ATONCE)]
+    client = tenant.client()
+    assert _all(lambda number: install(client, contents[number])) == [200] * ATONCE
+    assert len(_installed(client)) == ATONCE
+    found = client.get("StructureDefinition?_count=50&url=http://example.org/ig/StructureDefinition/same").json
+    assert len({each["resource"]["id"] for each in found["entry"]}) == ATONCE
+
+
+def test_a_package_and_a_client_who_want_the_same_id(tenant: TestTenant) -> None:
+    content = guide("test.id", "1.0.0", profile("wanted"))
+    mine = profile("wanted", url="http://example.org/mine")
+    client = tenant.client()
+
+    def work(number: int) -> Answer:
+        return install(client, content) if number == 0 else client.request("PUT", "StructureDefinition/wanted", mine)
+
+    statuses = _all(work)
+    assert statuses[0] == 200
+    assert set(statuses[1:]) <= {200, 201, 409}
+    found = client.get("StructureDefinition?_count=50&name=Wanted").json["entry"]
+    tagged = [each["resource"] for each in found if "tag" in each["resource"]["meta"]]
+    assert [each["url"] for each in tagged] == ["http://example.org/ig/StructureDefinition/wanted"]
