@@ -28,6 +28,7 @@ NAVIGATION = (
     _place("portal/", "My health", "heart-pulse", "patient", "proxy"),
     _place("booking/", "Book", "calendar-plus", "patient", "proxy"),
     _place("apps/", "Apps", "grid", "practitioner", "nurse", "manager", "owner", "patient", "proxy"),
+    _place("definitions/", "Rules and codes", "book", "operator"),
     _place("console/", "FHIR", "braces", "owner", "manager", "practitioner", "operator"),
 )
 # Where a role begins that is not at the first of its places.

@@ -19,9 +19,11 @@ _ZIP_FROM = 1000
 _ZIPPED = ("text/", "application/json", "application/fhir+json", "image/svg+xml", "application/manifest+json")
 
 
-def room(name: str, roles: Collection[str] | None, *, at: str | None = None, part: str = "") -> Blueprint:
+def room(
+    name: str, roles: Collection[str] | None, *, at: str | None = None, part: str = "", largest: int | None = None
+) -> Blueprint:
     """A blueprint at `/t/<slug>/ui/{name}` (or `at`) for people of these roles; None: for everybody, signed in or not.
-    `part`: what tells several blueprints of one room apart.
+    `part`: what tells several blueprints of one room apart; `largest`: bytes of a form, where files are sent.
 
     Its views begin with the parameter `slug`. A form without the session's token is refused before a view sees it; a
     role that has no business here is told that there is nothing.
@@ -40,6 +42,7 @@ def room(name: str, roles: Collection[str] | None, *, at: str | None = None, par
             if who.user.role not in roles:
                 raise NotFound("There is no such page.")
         if request.method not in _READING:
+            request.max_content_length = largest
             browser.check_csrf()
         return None
 

@@ -7,6 +7,7 @@ from ui.agenda import pages as agenda
 from ui.apps import pages as apps
 from ui.booking import pages as booking
 from ui.console import pages as console
+from ui.definitions import pages as definitions
 from ui.desk import pages as desk
 from ui.doctor import pages as doctor
 from ui.manage import pages as manage
@@ -22,6 +23,7 @@ ROOMS: tuple[Blueprint, ...] = (
     *booking.BLUEPRINTS,
     *waiting.BLUEPRINTS,
     *manage.BLUEPRINTS,
+    *definitions.BLUEPRINTS,
     *console.BLUEPRINTS,
     *apps.BLUEPRINTS,
     *styles.BLUEPRINTS,

@@ -35,7 +35,7 @@ HOME = "/t/<slug>/ui/"
 # Who looks at a room in the browser.
 LOOKERS = {
     "": ["", "receptionist"], "agenda": ["receptionist"], "apps": ["practitioner", "patient", "owner"], "board": ["board"],
-    "booking": [""], "console": ["owner"], "desk": ["receptionist"], "doctor": ["practitioner"], "kiosk": ["kiosk"],
+    "booking": [""], "console": ["owner"], "definitions": ["owner"], "desk": ["receptionist"], "doctor": ["practitioner"], "kiosk": ["kiosk"],
     "manage": ["owner"], "portal": ["patient"], "styles": [""], "ticket": [""],
 }  # fmt: skip
 # What stands for <kind>, and what addresses need besides.
@@ -44,6 +44,9 @@ QUERIES = {
     "agenda/events": "?start=2026-01-05&end=2026-01-12", "agenda/hours": "?start=2026-01-05&end=2026-01-12",
     "desk/payments/new": "?patient=demo-0001", "apps/patients": "?q=al", "doctor/patients": "?q=al",
     "portal/results/trend": "?code=http://loinc.org|8480-6",
+    "definitions/codes/concept": "?system=http://hl7.org/fhir/observation-status&code=final",
+    "definitions/codes/": "?system=http://hl7.org/fhir/observation-status",
+    "console/Patient/demo-0001/fhirpath": "?expression=name.given",
 }  # fmt: skip
 INVOICE = {
     "resourceType": "Invoice", "status": "issued", "date": "2026-01-05", "subject": {"reference": "Patient/demo-0001"},

@@ -23,11 +23,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A type with its interactions and parameters."""
+    """A type with its interactions, parameters and the profiles that are here for it (canonical urls)."""
 
     name: str
     interactions: frozenset[str]
     parameters: tuple[Parameter, ...]
+    profiles: tuple[str, ...] = ()
 
 
 # How results are shaped: parameters of every search that the statement does not list.
@@ -60,5 +61,6 @@ def _read(slug: str, minute: int) -> Mapping[str, Capability]:
         )
         interactions = frozenset(str(i.get("code")) for i in each.get("interaction", ()))
         ordered = (*(p for p in own if not p.name.startswith("_")), *(p for p in own if p.name.startswith("_")))
-        found[str(each["type"])] = Capability(str(each["type"]), interactions, (*ordered, *shaping))
+        profiles = tuple(map(str, each.get("supportedProfile", ())))
+        found[str(each["type"])] = Capability(str(each["type"]), interactions, (*ordered, *shaping), profiles)
     return found

@@ -1,7 +1,7 @@
 """Every page of the console; to import them puts them on the blueprint."""
 
-from ui.console import bundles, reading, searching, types, versions, writing
+from ui.console import bundles, expressions, reading, searching, types, versions, writing
 from ui.console.place import bp
 
-__all__ = ["bundles", "reading", "searching", "types", "versions", "writing"]
+__all__ = ["bundles", "expressions", "reading", "searching", "types", "versions", "writing"]
 BLUEPRINTS = (bp,)

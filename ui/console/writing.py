@@ -55,7 +55,9 @@ def validate(slug: str, resource_type: str) -> ResponseReturnValue:
     text = _text()
     resource, issues = _parsed(text, resource_type)
     if resource is not None:
-        answer = fhir.raw("POST", f"{resource_type}/$validate", body=text.encode())
+        profile = request.form.get("profile", "").strip()
+        query = [("profile", profile)] if profile else []
+        answer = fhir.raw("POST", f"{resource_type}/$validate", query, body=text.encode())
         issues = _located(decode(answer.body or b"{}"), text, resource_type)
     fine = not any(each.severity in ("error", "fatal") for each in issues)
     return part("console/_issues.html", issues=issues, fine=fine, refusal="")
@@ -163,6 +165,6 @@ def _editor(
     path = f"{resource_type}/{resource_id}" if resource_id else resource_type
     return page(
         "console/edit.html", status=status if refusal else 200, type=resource_type, id=resource_id, version=version,
-        text=text, issues=issues, refusal=refusal, fine=False,
+        text=text, issues=issues, refusal=refusal, fine=False, profiles=known_type(resource_type).profiles,
         curl=command("PUT" if resource_id else "POST", path, body="resource.json", if_match=version),
     )  # fmt: skip

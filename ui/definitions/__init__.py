@@ -1,0 +1,1 @@
+"""What the clinic's data is checked and coded by: packages, profiles, code systems, and what waits for review."""
