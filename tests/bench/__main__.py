@@ -12,7 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import bare, desk, disk, measure, paging, report, scheduling, scoped, server
+from tests.bench import (
+    bare,
+    desk,
+    disk,
+    fhirpath,
+    measure,
+    paging,
+    profiles,
+    report,
+    scheduling,
+    scoped,
+    server,
+    terminology,
+)
 from tests.bench.checking import WrongReply
 from tests.bench.data import Site
 from tests.bench.exchange import Connection, Target
@@ -32,7 +45,7 @@ def _size(text: str) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = ", ".join([*(workload.name for workload in WORKLOADS), scoped.NAME, scheduling.NAME, desk.NAME, _PAGES, "ceiling"])
+    names = ", ".join([*(workload.name for workload in WORKLOADS), scoped.NAME, scheduling.NAME, desk.NAME, profiles.NAME, terminology.NAME, fhirpath.NAME, _PAGES, "ceiling"])
     parser = argparse.ArgumentParser(prog="dev.py bench", description=(__doc__ or "").split("\n\n")[0])
     sizes = "resources: 10k, 300k, 1m (default 10k)"
     parser.add_argument("--size", nargs="+", type=_size, default=[10_000], metavar="N", help=sizes)
@@ -99,6 +112,9 @@ def _run(arguments: argparse.Namespace, size: int) -> Report:
         _cells(made, machine, site, arguments.only)
         _scheduling(made, machine, site, arguments.only)
         _desk(made, machine, site, serving, arguments.only)
+        _terminology(made, machine, serving, arguments.only)
+        _profiles(made, arguments.only)
+        _fhirpath(arguments.only)
     for text in scoped.summary(made.cells):
         print(text)
     for text in report.summary(made):
@@ -131,6 +147,27 @@ def _desk(made: Report, machine: Machine, site: Site, serving: server.Server, on
         print(report.line(cell, made.ceiling), flush=True)
 
 
+def _fhirpath(only: list[str] | None) -> None:
+    if only is None or fhirpath.NAME in only:
+        print("\n".join(fhirpath.lines()), flush=True)
+
+
+def _profiles(made: Report, only: list[str] | None) -> None:
+    if only is not None and profiles.NAME not in only:
+        return
+    for cell in profiles.cells():
+        made.cells.append(cell)
+        print(report.line(cell, made.ceiling), flush=True)
+
+
+def _terminology(made: Report, machine: Machine, serving: server.Server, only: list[str] | None) -> None:
+    if only is not None and terminology.NAME not in only:
+        return
+    for cell in terminology.cells(machine, serving):
+        made.cells.append(cell)
+        print(report.line(cell, made.ceiling), flush=True)
+
+
 def _cells(made: Report, machine: Machine, site: Site, only: list[str] | None) -> None:
     connection = Connection(machine.target.address)
     try:
@@ -147,6 +184,10 @@ def _cells(made: Report, machine: Machine, site: Site, only: list[str] | None) -
 def main() -> int:
     """Run it. Exit code 1 when a reply was wrong; missed targets are told, not failed."""
     arguments = _arguments()
+    if arguments.only == [fhirpath.NAME]:
+        # Needs no server.
+        _fhirpath(arguments.only)
+        return 0
     reports = [_run(arguments, size) for size in arguments.size]
     for large in reports[1:]:
         print()

@@ -36,7 +36,7 @@ FORM = "application/x-www-form-urlencoded"
 # The columns that hold a tenant's own content in clear; every other one must not. audit is not among them.
 _CONTENT = frozenset({
     "resource.id", "resource.body", "resource_history.body", "string.val", "user_account.email", "user_account.name",
-    "oauth_client.metadata", "oauth_client.client_id",
+    "oauth_client.metadata", "oauth_client.client_id", "definition.id", "used_code.system", "used_code.code",
 })  # fmt: skip
 
 
