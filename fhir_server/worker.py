@@ -156,6 +156,10 @@ def attend(slug: str) -> None:
     for tend in TENDERS:
         try:
             tend(server_context(db, place))
+        except DefinitionsChanged:
+            # It looks again in a moment, by what holds now.
+            db.rollback()
+            place = refresh(db, slug)
         except Exception:
             # One feature's trouble is not the others'.
             _log.exception("a feature could not look after a tenant")

@@ -39,6 +39,7 @@ _BAD = {
     "a view": "CREATE VIEW everything AS SELECT * FROM resource",
     "a materialized view": "CREATE MATERIALIZED VIEW everything AS SELECT * FROM resource",
     "a grant to everybody": "GRANT SELECT ON resource TO PUBLIC",
+    "a right to maintain": "GRANT MAINTAIN ON resource TO fhir_app",
     "a right to truncate": "GRANT TRUNCATE ON resource TO fhir_app",
     "a security definer": "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
     "a role over policies": "ALTER ROLE fhir_app BYPASSRLS",
