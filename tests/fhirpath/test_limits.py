@@ -95,7 +95,7 @@ def test_nothing_takes_long(hostile: str, monkeypatch: pytest.MonkeyPatch) -> No
     begun = thread_time()
     with suppress(FhirPathError):
         evaluate(hostile, QUESTIONNAIRE, base_registry(), variables=variables)
-    assert thread_time() - begun < SECONDS + 0.3
+    assert thread_time() - begun < SECONDS + 0.8
 
 
 def test_the_time_there_is_is_a_second() -> None:

@@ -117,7 +117,8 @@ def _check(storm: Storm, http: Http) -> None:
         assert set(note.refused) <= {409, 429, 503}, note.refused
         for id_, tag in note.created.items():
             heard = http.request("GET", f"Patient/{id_}")
-            assert (heard.status, heard.etag) == (200, tag), f"the acknowledged {id_} is lost"
+            lost = f"the acknowledged {id_} is lost: {heard.status} {heard.etag} instead of {tag}"
+            assert (heard.status, heard.etag) == (200, tag), lost
             assert heard.json["identifier"][0]["value"] == id_
             present.add(id_)
         present |= {id_ for id_ in note.unsure if _whole(http, id_)}
