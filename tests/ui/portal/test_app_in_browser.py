@@ -65,7 +65,7 @@ def test_who_waits_is_told_at_once_that_it_is_the_turn(demo: Demo, browser_page:
 def test_without_a_network_the_ticket_says_so_and_catches_up_by_itself(
     demo: Demo, browser_page: Open, watched: Watched, lang: str
 ) -> None:
-    watched.let += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch"]
+    watched.let += ["ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "Failed to fetch"]
     task, secret = link(demo)
     page = browser_page(lang, phone=True)
     page.goto(f"{demo.base}/ticket/{secret}")
@@ -191,7 +191,7 @@ def test_a_session_that_ended_takes_the_appointment_from_the_phone(demo: Demo, b
     page.goto(f"{demo.base}/portal/")
     installed(page, demo)
     page.goto(f"{demo.base}/portal/")
-    until(page, f"caches.has('salam:{demo.slug}:next')")
+    until(page, f"caches.open('salam:{demo.slug}:next').then(cache => cache.keys()).then(keys => keys.length === 1)")
     page.context.clear_cookies()
     page.goto(f"{demo.base}/portal/")
     assert "/oauth/login" in page.url

@@ -1,6 +1,6 @@
 // The patient's pages: the app on the phone, the next appointment without a network, times that run out, times to choose.
 (() => {
-  const base = document.body.dataset.base, slug = base.split("/")[2], NEXT = `salam:${slug}:next`, next = `${base}/portal/next.json`;
+  const base = document.body.dataset.base, slug = base.split("/")[2], NEXT = `salam:${slug}:next`;
 
   // -- the app --------------------------------------------------------------------------------------------------------
   if ("serviceWorker" in navigator) addEventListener("load", () => navigator.serviceWorker.register(`${base}/sw.js`).catch(() => {}));
@@ -14,21 +14,20 @@
   });
   button?.addEventListener("click", () => { install?.prompt(); document.getElementById("install").hidden = true; });
 
-  // What the phone keeps is the next appointment alone, until it is over or somebody signs out.
-  let kept = 0;
-  async function keep() {
-    if (!("caches" in window) || !document.getElementById("now") || Date.now() - kept < 120000) return;
-    kept = Date.now();
-    try {
-      const answer = await fetch(next, {redirect: "error"});
-      if (!answer.ok) return;
-      const cache = await caches.open(NEXT);
-      if ((await answer.clone().json()).day) await cache.put(next, answer); else await caches.delete(NEXT);
-    } catch { /* no network: what is kept stays */ }
+  // The worker keeps the next appointment of the answers that pass through it, and forgets it with the sign-out.
+  let asked = 0;
+  function keep() {
+    if (!navigator.serviceWorker?.controller || !document.getElementById("now") || Date.now() - asked < 120000) return;
+    asked = Date.now();
+    fetch(`${base}/portal/next.json`, {redirect: "error"}).catch(() => { /* no network: what is kept stays */ });
   }
   keep();
+  navigator.serviceWorker?.addEventListener("controllerchange", keep);
   document.addEventListener("htmx:after:swap", keep);
-  const forget = async go => { try { await caches.delete(NEXT); } finally { go(); } };
+  async function forget(go) {
+    navigator.serviceWorker?.controller?.postMessage("sign-out");
+    try { await caches.delete(NEXT); } finally { go(); }
+  }
   document.addEventListener("click", event => {
     const link = event.target.closest?.('a[href$="/oauth/logout"]');
     if (!link || !("caches" in window)) return;

@@ -1,6 +1,7 @@
 // The service worker of one clinic's pages (SLUG): the page without a network, and notifications. Before this stands
 // who it is for and what it keeps. Other clinics of the same host have their own, and their own caches.
 const HOME = `/t/${SLUG}/ui/`, OFFLINE = `${HOME}offline`, NEXT = `salam:${SLUG}:next`, TICKET = `salam:${SLUG}:ticket`;
+const APPOINTMENT = `${HOME}portal/next.json`;
 const SHELL_CACHE = `salam:${SLUG}:shell:${VERSION}`;
 
 self.addEventListener("install", event => event.waitUntil((async () => {
@@ -18,6 +19,7 @@ self.addEventListener("fetch", event => {
   const {request} = event, url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
   if (request.mode === "navigate") event.respondWith(page(request, url));
+  else if (url.pathname === APPOINTMENT) event.respondWith(appointment(request));
   else if (SHELL.includes(url.pathname + url.search) || url.pathname === `${HOME}theme.css` || url.pathname.startsWith("/ui/static/portal/ticket.")) event.respondWith(fetch(request).catch(() => kept(request)));
 });
 
@@ -28,7 +30,7 @@ async function page(request, url) {
   try {
     const answer = await fetch(request);
     // Sent away to sign in: who was signed in is not any more, and what the phone kept for them goes.
-    if (answer.type === "opaqueredirect" && url.pathname.startsWith(`${HOME}portal/`)) await caches.delete(NEXT);
+    if (answer.type === "opaqueredirect" && url.pathname.startsWith(`${HOME}portal/`)) await forget();
     if (isTicket && answer.ok) await keepTicket(url, answer.clone());
     if (answer.ok) speak(answer.headers.get("Content-Language"));
     return answer;
@@ -39,6 +41,23 @@ async function page(request, url) {
     }
     return (await caches.match(OFFLINE, {cacheName: SHELL_CACHE})) ?? Response.error();
   }
+}
+
+// What the phone keeps is the next appointment alone, until it is over or somebody signs out. Only this worker writes it:
+// an answer that was on its way when they left is not kept.
+let departures = 0;
+const forget = () => { departures += 1; return caches.delete(NEXT); };
+self.addEventListener("message", event => { if (event.data === "sign-out") event.waitUntil(forget()); });
+
+async function appointment(request) {
+  const before = departures, answer = await fetch(request);
+  if (!answer.ok) return answer;
+  if (!(await answer.clone().json()).day) await caches.delete(NEXT);
+  else if (departures === before) {
+    await (await caches.open(NEXT)).put(APPOINTMENT, answer.clone());
+    if (departures !== before) await caches.delete(NEXT);
+  }
+  return answer;
 }
 
 // One ticket: number, place and minutes, with the hour at which it stood so. It names nobody.
