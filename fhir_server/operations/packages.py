@@ -1,7 +1,5 @@
 """$packages, $install-package, $remove-package (profiles/conformance/operations/): what a tenant is checked by."""
 
-import binascii
-from base64 import b64decode
 from math import inf
 from typing import Any
 
@@ -9,6 +7,7 @@ from fhir_server.conformance.packages import cache
 from fhir_server.conformance.packages.content import Package, check_name, dependencies_of, read_package
 from fhir_server.conformance.packages.dependencies import users_of
 from fhir_server.conformance.packages.versions import LATEST
+from fhir_server.core.binaries import content_of
 from fhir_server.core.context import Context
 from fhir_server.core.dates import format_instant
 from fhir_server.core.errors import Forbidden, Invalid, NotFound
@@ -64,17 +63,7 @@ def _wanted(ctx: Context, given: Json, wishes: Wishes) -> Package:
         check_name(name)
         return installing.from_cache(ctx, name, given.get("version", LATEST), examples=wishes.examples)
     assert content is not None
-    return read_package(_bytes(content), ctx.registry, examples=wishes.examples)
-
-
-def _bytes(binary: Json) -> bytes:
-    try:
-        data = b64decode("".join(binary.get("data", "").split()), validate=True)
-    except (binascii.Error, ValueError):
-        data = b""
-    if not data:
-        raise Invalid("The Binary holds no base64 data.", expression="Binary.data", code="value")
-    return data
+    return read_package(content_of(content), ctx.registry, examples=wishes.examples)
 
 
 def remove(ctx: Context, call: OperationCall) -> Json:

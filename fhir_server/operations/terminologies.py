@@ -1,9 +1,8 @@
 """$terminologies, $import-terminology, $remove-terminology (profiles/terminology/operations/): what was imported."""
 
-import binascii
-from base64 import b64decode
 from typing import Any
 
+from fhir_server.core.binaries import content_of
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Forbidden, Invalid
 from fhir_server.operations.call import OperationCall
@@ -48,7 +47,7 @@ def import_terminology(ctx: Context, call: OperationCall) -> Json:
         imports.in_library(file)
     job = imports.new_job(ctx.tenant.id, given["format"], file or _UPLOAD, options, imports.WORKER)
     if content is not None:
-        imports.keep_upload(job, _bytes(content))
+        imports.keep_upload(job, content_of(content))
     terminology_jobs.create(ctx.db.run, job)
     return {"resourceType": "Parameters", "parameter": [_job(job)]}
 
@@ -65,16 +64,6 @@ def remove_terminology(ctx: Context, call: OperationCall) -> Json:
     versions = imports.remove(ctx.db.run, ctx.tenant.id, str(url), call.parameters.get("version"))
     removed = [f"{url}|{version}" if version else str(url) for version in versions]
     return {"resourceType": "Parameters", "parameter": [{"name": "removed", "valueString": each} for each in removed]}
-
-
-def _bytes(binary: Json) -> bytes:
-    try:
-        data = b64decode("".join(binary.get("data", "").split()), validate=True)
-    except (binascii.Error, ValueError):
-        data = b""
-    if not data:
-        raise Invalid("The Binary holds no base64 data.", expression="Binary.data", code="value")
-    return data
 
 
 def _system(row: SystemRow) -> Json:

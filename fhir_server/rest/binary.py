@@ -1,11 +1,10 @@
 """Binary in its own media type. https://hl7.org/fhir/R4/binary.html#rest"""
 
-import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import Any
 
-from fhir_server.core.errors import Invalid
+from fhir_server.core.binaries import data_of
 from fhir_server.core.messages import FHIR_JSON, FHIR_XML, FhirRequest, FhirResponse
 from fhir_server.core.resource_json import decode
 from fhir_server.rest import negotiate
@@ -50,11 +49,3 @@ def resource_of(request: FhirRequest, resource_id: str | None) -> dict[str, Any]
     if request.body:
         resource["data"] = b64encode(request.body).decode()
     return resource
-
-
-def data_of(resource: dict[str, Any]) -> bytes:
-    """The content of a Binary resource."""
-    try:
-        return b64decode(resource.get("data", ""), validate=False)
-    except (binascii.Error, ValueError, TypeError):
-        raise Invalid("Binary.data is not base64.", expression="Binary.data", code="value") from None

@@ -2,6 +2,7 @@
 
 from email.utils import parsedate_to_datetime
 
+from fhir_server.core.binaries import data_of
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, NotFound, NotSupported
 from fhir_server.core.messages import FhirRequest, FhirResponse
@@ -97,7 +98,7 @@ def change_of(ctx: Context, request: FhirRequest) -> Change:
     content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
     body = parse_body(request, ctx.registry)
     if isinstance(body, dict) and body.get("resourceType") == "Binary":
-        body = decode(binary.data_of(body))
+        body = decode(data_of(body))
     if isinstance(body, list):
         steps = body
         return lambda resource: apply_json_patch(resource, steps)
