@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from celery import Celery
 from celery.signals import setup_logging, worker_ready, worker_shutdown
@@ -26,6 +27,7 @@ from fhir_server.rest.dispatch import session
 from fhir_server.security import audit_seal, mailing
 from fhir_server.settings import settings
 from fhir_server.storage import accounts, event_tickets, idempotency, oauth_grants, tenants, ticket_links
+from fhir_server.storage.concept_imports import run_as
 from fhir_server.storage.concepts import SITE
 from fhir_server.storage.errors import DefinitionsChanged
 from fhir_server.storage.reindex import Job, jobs
@@ -111,9 +113,8 @@ def sweep() -> None:
                 # One tenant's trouble is not the others'.
                 _log.exception("a tenant could not be tended")
                 db.rollback()
-    for tenant_id in (SITE, *(state.tenant.id for state in active)):
-        if imports.open_jobs(db, tenant_id):
-            terminology.delay(tenant_id)
+    if imports.open_jobs(partial(run_as, db, SITE), SITE):
+        terminology.delay(SITE)
 
 
 def _attend(db: Session, state: TenantState) -> None:
@@ -122,24 +123,27 @@ def _attend(db: Session, state: TenantState) -> None:
 
 def _tend(db: Session, state: TenantState) -> None:
     try:
-        wanted = _tended(db, state)
+        indexing, importing = _tended(db, state)
     except DefinitionsChanged:
-        wanted = True
-    if wanted:
+        indexing = importing = True
+    if indexing:
         backfill.delay(state.tenant.slug)
+    if importing:
+        terminology.delay(state.tenant.id)
 
 
-def _tended(db: Session, state: TenantState) -> bool:
-    """What a tenant needs every few seconds; whether it has search parameters to index."""
+def _tended(db: Session, state: TenantState) -> tuple[bool, bool]:
+    """What a tenant needs every few seconds; whether it has search parameters to index, and code systems to import."""
     tenant_id = state.tenant.id
     db.enter(tenant_id, None, state.registry_version)
     for _ in range(_SEALS_AT_ONCE):
         if not audit_seal.seal(db, tenant_id):
             break
     mailing.send_due(db, tenant_id)
+    importing = imports.open_jobs(db.run, tenant_id)
     expired = [event_tickets.sweep(tenant_id), idempotency.sweep(tenant_id), *ticket_links.sweep(tenant_id)]
     db.run([*oauth_grants.sweep(tenant_id), *accounts.sweep(tenant_id), *expired], final=True)
-    return any(job.status in _OPEN for job in jobs(db, tenant_id))
+    return any(job.status in _OPEN for job in jobs(db, tenant_id)), importing
 
 
 def attend(slug: str) -> None:

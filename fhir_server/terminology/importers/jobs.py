@@ -66,10 +66,9 @@ def run_job(db: Session, job: Job, tell: Tell = lambda phase, done, total: None)
     return ended
 
 
-def open_jobs(db: Session, tenant_id: int) -> bool:
+def open_jobs(run: Run, tenant_id: int) -> bool:
     """Whether there is something for `run_jobs` to do in a tenant, or for the site (0)."""
-    as_server = partial(rows.run_as, db, tenant_id)
-    return rows.hidden(as_server, tenant_id) or any(map(_wanted, terminology_jobs.jobs(as_server, tenant_id)))
+    return rows.hidden(run, tenant_id) or any(map(_wanted, terminology_jobs.jobs(run, tenant_id)))
 
 
 def run_jobs(db: Session, tenant_id: int) -> None:

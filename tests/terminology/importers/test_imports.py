@@ -131,11 +131,11 @@ def test_an_interrupted_and_cancelled_import_is_tidied_up(
     job = begin(tenant.id, table, "urn:tidy")
     with pytest.raises(Killed):
         do(job, killed_at("concepts", 3))
-    jobs.cancel(partial(rows.run_as, session(), tenant.id), tenant.id, job.id)
-    assert jobs.open_jobs(session(), tenant.id)
-    jobs.run_jobs(session(), tenant.id)
-    assert not jobs.open_jobs(session(), tenant.id)
     as_server = partial(rows.run_as, session(), tenant.id)
+    jobs.cancel(as_server, tenant.id, job.id)
+    assert jobs.open_jobs(as_server, tenant.id)
+    jobs.run_jobs(session(), tenant.id)
+    assert not jobs.open_jobs(as_server, tenant.id)
     assert not [row for row in rows.listed(as_server, tenant.id) if row.url == "urn:tidy"]
 
 
