@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from fhir_server.conformance.canonicals import Canonicals, no_canonicals
+from fhir_server.conformance.canonicals import CANONICAL_TYPES, Canonicals, no_canonicals
 from fhir_server.conformance.compartments import Compartments, load_compartments
 from fhir_server.conformance.definitions import read_definitions
 from fhir_server.conformance.derived import with_derived
@@ -76,6 +76,7 @@ class Registry:
         )
         self.type_ids: Mapping[str, int] = {name: i for i, name in enumerate(self.resource_types, 1)}
         self.type_names: Mapping[int, str] = {i: name for name, i in self.type_ids.items()}
+        self.canonical_type_ids = frozenset(self.type_ids[name] for name in CANONICAL_TYPES)
         self._by_type: dict[str, list[SearchDefinition]] = {}
         for definition in searches.values():
             for base in definition.bases:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_server.conformance.canonicals import CANONICAL_TYPES, Definitions
+from fhir_server.conformance.canonicals import Definitions
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.resource_json import decode
@@ -18,8 +18,7 @@ PACKAGE = "urn:salam:CodeSystem:package"
 
 def concerns(ctx: Context, news: Sequence[NewVersion]) -> bool:
     """Whether any of the versions is a definition."""
-    type_ids = {ctx.registry.type_ids[name] for name in CANONICAL_TYPES}
-    return any(new.type_id in type_ids for new in news)
+    return any(new.type_id in ctx.registry.canonical_type_ids for new in news)
 
 
 def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
@@ -29,8 +28,7 @@ def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
     Raises `Unprocessable` (and so undoes the write) when an active SearchParameter cannot be indexed, or an active
     StructureDefinition cannot be used. What a package brings was checked before.
     """
-    type_ids = {ctx.registry.type_ids[name] for name in CANONICAL_TYPES}
-    concerned = [new for new in news if new.type_id in type_ids]
+    concerned = [new for new in news if new.type_id in ctx.registry.canonical_type_ids]
     search_parameter = ctx.registry.type_ids["SearchParameter"]
     for new in concerned:
         if new.type_id == search_parameter:
