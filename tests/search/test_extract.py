@@ -91,6 +91,8 @@ TOKENS = [
     Row({"resourceType": "Patient", "meta": {"tag": [{"system": "urn:t", "code": "a"}], "profile": ["http://p"],
         "security": [{"code": "R"}], "source": "http://s"}},
         tokens=[("_tag", "a"), ("_profile", "http://p"), ("_security", "R"), ("_source", "http://s")]),
+    Row({"resourceType": "Patient", "meta": {"profile": ["http://p|2.1"]}},
+        tokens=[("_profile", "http://p|2.1"), ("_profile:below", "http://p")], absent=[("_profile", "http://p")]),
     Row({"resourceType": "Encounter", "class": {"system": "urn:act", "code": "AMB"}}, tokens=[("class", "AMB")],
         keys=[("class", "urn:act|AMB")]),
     Row({"resourceType": "ValueSet", "url": "http://e/vs", "version": "1.0"}, tokens=[("url", "http://e/vs"),

@@ -133,3 +133,14 @@ def test_slots_from_a_moment_on(client: "Client", condition: str, expected: list
         assert client.put(f"Slot/at-{hour}", slot).status in (200, 201)
     found = client.get(f"Slot?schedule={schedule}&status=free&start={condition}&_sort=start").json
     assert _ids(found) == [f"at-{hour}" for hour in expected]
+
+
+def test_a_profile_is_found_as_claimed_and_in_any_version(client: "Client") -> None:
+    for number, claimed in enumerate(["urn:pro", "urn:pro|1.0", "urn:pro|2.0", "urn:pro-two|1.0"]):
+        resource = {"resourceType": "Basic", "id": f"b{number}", "code": {"text": "x"}, "meta": {"profile": [claimed]}}
+        assert client.put(f"Basic/b{number}", resource).status == 201
+    found = {asked: sorted(ids(client.get(f"Basic?{asked}").json)) for asked in
+             ("_profile=urn:pro", "_profile=urn:pro|2.0", "_profile:below=urn:pro", "_profile:below=urn:pro|1.0",
+              "_profile:below=urn:p", "_profile:below=urn:none,urn:pro-two")}  # fmt: skip
+    assert list(found.values()) == [["b0"], ["b2"], ["b0", "b1", "b2"], ["b1"], [], ["b3"]]
+    assert client.get("Basic?_source:below=urn:a").status == 400

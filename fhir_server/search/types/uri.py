@@ -8,17 +8,19 @@ from fhir_server.search.escape import unescape
 from fhir_server.search.leaves import Keys
 from fhir_server.search.ranges import StringIs
 from fhir_server.search.tree import Node, any_of
+from fhir_server.search.values.uri import ANY_VERSION
 
-_KEYS_ONLY = frozenset({"_profile", "_source"})
 _LONGEST = 500
 
 
 def compile_term(asked: Asked) -> Term:
     """The compiler of values for a uri parameter."""
-    usable = ("above", "missing") if asked.param.code in _KEYS_ONLY else ("above", "below", "missing")
+    usable = ("above", "missing") if asked.param.code == "_source" else ("above", "below", "missing")
     if asked.modifier and asked.modifier not in usable:
         raise asked.bad_modifier(usable)
     resource_type, code = asked.resource_type, asked.param.code
+    if asked.modifier == "below" and code == "_profile":
+        return lambda values, asker: Keys(tuple([key for value in values for key in _versions(asked, value)]))
     if asked.modifier == "below":
         param = param_id(resource_type, code)
         return lambda values, asker: any_of([StringIs(param, "sw", _uri(asked, v)[:_LONGEST]) for v in values])
@@ -38,6 +40,12 @@ def _uri(asked: Asked, value: str) -> str:
     if not uri:
         raise asked.bad_value("a uri")
     return uri
+
+
+def _versions(asked: Asked, value: str) -> tuple[int, int]:
+    """The keys of a profile: claimed without a version, and in any version."""
+    uri = _uri(asked, value)
+    return token_key(asked.resource_type, "_profile", uri), token_key(asked.resource_type, ANY_VERSION, uri)
 
 
 def _above(uri: str) -> list[str]:

@@ -8,6 +8,8 @@ from fhir_server.search.rows import Emit, IndexRows
 from fhir_server.search.values.leaf import Leaf
 
 LONGEST = 500
+# The key under which a claim of one version of a profile is found by the profile alone.
+ANY_VERSION = "_profile:below"
 _KEYS_ONLY = frozenset({"_profile", "_source"})
 
 
@@ -21,6 +23,8 @@ def emitter(leaves: Sequence[Leaf], fhir_type: str) -> Emit | None:
         text = str(value)
         for resource_type, code, param in params:
             rows.tokens.append(token_key(resource_type, code, text))
+            if code == "_profile" and "|" in text:
+                rows.tokens.append(token_key(resource_type, ANY_VERSION, text.partition("|")[0]))
             if param is not None:
                 rows.strings.append((param, text[:LONGEST].replace("\x00", "")))
 
