@@ -10,11 +10,18 @@ from flask.typing import ResponseReturnValue
 from ui import fhir
 from ui.definitions.answers import said, value_of
 from ui.definitions.place import bp
+from ui.definitions.systems import known_systems
 from ui.fhir import Refused
 from ui.page import page, part
 from ui.texts import language
 
 _PAGE = 25
+# Of FHIR's own, what a clinic looks at most.
+_EXAMPLES = {
+    "http://terminology.hl7.org/CodeSystem/v3-ActCode": "ActCode",
+    "http://terminology.hl7.org/CodeSystem/observation-category": "Observation Category Codes",
+    "http://terminology.hl7.org/CodeSystem/service-type": "Service type",
+}
 _LINKS = ("parent", "child")
 
 
@@ -41,6 +48,7 @@ def codes(slug: str) -> ResponseReturnValue:
     found, refused = _search(system, text, offset) if system else (None, None)
     values: dict[str, Any] = {
         "system": system, "text": text, "offset": offset, "step": _PAGE, "refused": refused,
+        "systems": {} if system else {**known_systems(), **_EXAMPLES},
         "rows": found.get("contains", []) if found else [], "total": found.get("total", 0) if found else 0,
     }  # fmt: skip
     if request.headers.get("HX-Request"):

@@ -43,13 +43,17 @@ def imports(slug: str) -> ResponseReturnValue:
 @bp.get("/systems/names")
 def names(slug: str) -> ResponseReturnValue:
     """Options for a field that takes the URL of a code system."""
-    held = [(str(each["system"]), str(each.get("title") or each.get("name", ""))) for each in
-            rows(fhir.call("$terminologies", method="GET"), "terminology")]  # fmt: skip
-    own = fhir.search("CodeSystem", {"_count": 200, "_elements": "url,title,name"}).resources
-    held += [(str(each["url"]), str(each.get("title") or each.get("name", ""))) for each in own if "url" in each]
     option = Markup('<option value="%s">%s</option>')
-    options = Markup("").join(option % each for each in dict(held).items())
+    options = Markup("").join(option % each for each in known_systems().items())
     return Response(options, content_type="text/html; charset=utf-8")
+
+
+def known_systems() -> dict[str, str]:
+    """URL and title of what was imported and of what the clinic stored as CodeSystem."""
+    imported = rows(fhir.call("$terminologies", method="GET"), "terminology")
+    own = fhir.search("CodeSystem", {"_count": 200, "_elements": "url,title,name"}).resources
+    held = [(each.get("system") or each.get("url"), each) for each in (*imported, *own)]
+    return {str(url): str(each.get("title") or each.get("name", "")) for url, each in held if url}
 
 
 @bp.post("/systems/import")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import tarfile
 from typing import Any
 
@@ -110,6 +111,11 @@ def test_codes_are_found_by_the_beginnings_of_words_and_shown_with_their_place(c
              "designation": [{"language": "fr", "value": "Comprimé de paracétamol"}]}]}],
     }  # fmt: skip
     assert clinic.client().post("CodeSystem", system).status == 201
+    # Who does not know its URL chooses it; FHIR's own are there with it.
+    listed = owner.get("definitions/codes/").text
+    assert ">Stock</bdi>" in listed and "v3-ActCode" in listed
+    for each in re.findall(r'href="\?(system=[^"]+)"', listed):
+        assert "<tbody>" in owner.get(f"definitions/codes/?{each}").text, each
     found = owner.get(f"definitions/codes/?system={CODES}&q=comp+para")
     assert "Comprimé de paracétamol" in found.text
     assert "drug" not in owner.get(f"definitions/codes/?system={CODES}&q=comp+para", htmx=True).text
