@@ -6,14 +6,30 @@ https://hl7.org/fhir/R4/datatypes.html#decimal
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from fhir_server.core.errors import Invalid, TooLarge
 
+_MOST_PLACES = 400
+
+
+def sent_decimal(text: str) -> Decimal:
+    """A number from outside, with its digits. Raises `Invalid` beyond what float8 holds: nothing could compare or
+    search it, and as an integer it would fill the memory."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = None
+    if value is None or not -_MOST_PLACES <= value.adjusted() <= _MOST_PLACES:
+        raise Invalid(f"A number's exponent is beyond {_MOST_PLACES}.", code="value")
+    return value
+
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+_sent_decoder = msgspec.json.Decoder(float_hook=sent_decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 MAX_DEPTH = 64
@@ -21,20 +37,25 @@ MAX_DEPTH = 64
 
 def decode(body: bytes | str) -> Any:
     """Parse JSON text. Raises `Invalid` (400, `structure`) naming the offset when it is not JSON."""
+    return _decoded(_decoder, body)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes | str) -> Any:
     try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise Invalid(f"The body is not valid JSON: {error}", code="structure") from None
 
 
 def decode_sent(body: bytes, *, max_values: int, max_string: int) -> Any:
-    """Parse a body from outside: as `decode`, and each property once, no U+0000, nothing beyond the limits.
+    """Parse a body from outside: as `decode`, and each property once, no U+0000, no number beyond float8, and nothing
+    beyond the limits.
 
     Values are counted by their commas and brackets, before memory is spent on them. Raises `Invalid` and `TooLarge`.
     """
     if body.count(b",") + body.count(b"[") + body.count(b"{") > max_values:
         raise TooLarge(f"The body has more than {max_values} values.")
-    value = decode(body)
+    value = _decoded(_sent_decoder, body)
     # Of a property that stands twice, decoding keeps one: its quotes are missing when the value is written again.
     # Only a quote written as a code can hide that.
     if b"\\u0022" in body or body.count(b'"') != _encoder.encode(value).count(b'"'):

@@ -5,13 +5,13 @@ Safe by construction: a document type is refused as it is met, so there are no e
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 from xml.parsers import expat
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Element, Structure
 from fhir_server.core.errors import Invalid, Unprocessable
+from fhir_server.core.resource_json import sent_decimal
 from fhir_server.rest.xml_narrative import XHTML_NAMESPACE, Rebuilt
 from fhir_server.rest.xml_writer import FHIR_NAMESPACE
 
@@ -231,5 +231,5 @@ def _typed(type_name: str, text: str, path: str) -> Any:
         if not _DECIMAL.match(text):
             raise Unprocessable("This must be a decimal number.", expression=path)
         # JSON decodes a number without fraction or exponent as int: the same here.
-        return int(text) if len(text) < 19 and _INTEGER.match(text) and text != "-0" else Decimal(text)
+        return int(text) if len(text) < 19 and _INTEGER.match(text) and text != "-0" else sent_decimal(text)
     return text

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.core.errors import Invalid
-from fhir_server.core.resource_json import decode, depth, encode, encode_sorted
+from fhir_server.core.resource_json import decode, decode_sent, depth, encode, encode_sorted
 
 
 @pytest.mark.parametrize("text", ["1.00", "0.010", "185.0", "3.1415926535897932384626433832795028", "-0.5", "12", "0.0"])
@@ -23,11 +23,22 @@ def test_order_is_kept() -> None:
     assert encode(decode(b'{"z":1,"a":{"y":2,"b":3}}')) == b'{"z":1,"a":{"y":2,"b":3}}'
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b"\xff", b'{"a":1}x', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"{'a':1}", b'{"a":NaN}', b"\xff", b'{"a":1}x', b"[" * 100_000, b'{"a":1E+99999999999999999999}'],
+)
 def test_what_is_not_json_is_a_400(text: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         decode(text)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("text", ["1e401", "-1e-401", "1E+999999999", "1E+99999999999999999999", "0E+500"])
+def test_numbers_beyond_what_can_be_compared_are_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        decode_sent(f'{{"value":{text}}}'.encode(), max_values=9, max_string=99)
+    kept = decode_sent(b'{"value":1.50e300,"other":0.00}', max_values=9, max_string=99)
+    assert kept == {"value": Decimal("1.50e300"), "other": Decimal("0.00")}
 
 
 def test_sorted_text_tells_digits_apart_and_orders_not() -> None:
