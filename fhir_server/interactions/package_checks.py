@@ -17,7 +17,9 @@ from fhir_server.core.errors import FhirError, Invalid, Issue
 from fhir_server.core.resource_json import encode
 from fhir_server.fhirpath import FhirPathError, compile_node_expression
 from fhir_server.interactions.package_circles import Circles, bases, included
+from fhir_server.validation.modes import harmful
 from fhir_server.validation.run import validate
+from fhir_server.validation.structure_definitions import unreadable
 
 Json = dict[str, Any]
 Find = Callable[[str, str], Json | None]
@@ -111,19 +113,27 @@ def _shape(resource: PackageResource, content: Json, registry: Registry, notes: 
     """What keeps a resource from being stored at all; the rest becomes notes. A narrative that could do harm in a page
     is left out."""
     try:
-        validate(registry, content, expected_type=resource.type)
-        return []
+        told = issues = _faults(resource, content, registry)
+        if any(_NARRATIVE.search(issue.expression or "") for issue in issues):
+            for each in (content, *content.get("contained", ())):
+                each.pop("text", None)
+            issues = _faults(resource, content, registry)
     except Invalid as error:
         return error.issues
+    barred = [issue for issue in issues if issue.code in _SHAPE or harmful(issue)]
+    if told and not barred:
+        first, more = told[0], len(told) - 1
+        notes.append(f"{resource.file}: {first.expression}: {first.text}{f' And {more} more.' if more else ''}")
+    return barred
+
+
+def _faults(resource: PackageResource, content: Json, registry: Registry) -> list[Issue]:
+    try:
+        validate(registry, content, expected_type=resource.type)
+    except Invalid:
+        raise
     except FhirError as error:
-        issues = [issue for issue in error.issues if issue.severity in ("error", "fatal")]
-    if any(issue.code in _SHAPE for issue in issues):
-        return [issue for issue in issues if issue.code in _SHAPE]
-    if any(_NARRATIVE.search(issue.expression or "") for issue in issues):
-        for each in (content, *content.get("contained", ())):
-            each.pop("text", None)
-    first, more = issues[0], len(issues) - 1
-    notes.append(f"{resource.file}: {first.expression}: {first.text}{f' And {more} more.' if more else ''}")
+        return [issue for issue in error.issues if issue.severity in ("error", "fatal")]
     return []
 
 
@@ -139,6 +149,10 @@ def _profile(content: Json, registry: Registry, finder: PackageFinder, notes: li
         elements = snapshot_of(content, finder.find)
     except FhirError as error:
         yield from error.issues
+        return
+    faults = [*unreadable(elements)]
+    yield from faults
+    if faults:
         return
     rules = ((element["id"], rule) for element in elements for rule in element.get("constraint", ()))
     for place, rule in islice(rules, _MOST_RULES):

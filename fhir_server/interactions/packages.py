@@ -10,17 +10,18 @@ from time import monotonic
 
 from fhir_server.conformance.canonicals import Definitions
 from fhir_server.conformance.packages import cache
-from fhir_server.conformance.packages.content import CORE, Package, read_package
+from fhir_server.conformance.packages.content import CORE, Package, definitional_types, read_package
 from fhir_server.conformance.packages.dependencies import Resolved, Resolver, users_of
 from fhir_server.conformance.packages.versions import chosen, fits
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Conflict, Issue, NotFound, TooCostly, Unprocessable
+from fhir_server.core.errors import Conflict, FhirError, Issue, NotFound, TooCostly, Unprocessable
 from fhir_server.core.keys import key64
 from fhir_server.interactions import package_search_parameters
 from fhir_server.interactions.acting import as_server
 from fhir_server.interactions.package_checks import Checked, PackageFinder, check_package
 from fhir_server.interactions.package_store import store_packages
+from fhir_server.security import policy
 from fhir_server.storage import locks
 from fhir_server.storage import packages as rows
 from fhir_server.storage.packages import PackageRow
@@ -87,6 +88,7 @@ def install(ctx: Context, package: Package, wishes: Wishes, *, seconds: float = 
     known = next((row for row in present if row.label == package.label), None)
     if known is not None:
         return _again(ctx, known, package)
+    package = _permitted(ctx, package)
     gone = [row for row in present if wishes.replace and row.name == package.name]
     kept = [row for row in present if row not in gone]
     resolved = _resolve(ctx, package, kept, wishes)
@@ -135,6 +137,25 @@ def remove(ctx: Context, name: str, version: str | None) -> Done:
         if other and not other.asked and not users_of(other_name, other_version, used):
             done.notes.append(f"{other.label} came as a dependency, and nothing uses it any more.")
     return done
+
+
+def _permitted(ctx: Context, package: Package) -> Package:
+    """The package without examples of what the caller could not create himself: data of patients, and the audit log."""
+    definitional = definitional_types(ctx.registry)
+    barred = {each.type for each in package.resources if each.type not in definitional and not _creates(ctx, each.type)}
+    if not barred:
+        return package
+    note = f"Examples of {', '.join(sorted(barred))} are left out: you may not create them."
+    kept = tuple([each for each in package.resources if each.type not in barred])
+    return replace(package, resources=kept, notes=(*package.notes, note))
+
+
+def _creates(ctx: Context, kind: str) -> bool:
+    try:
+        policy.allow(ctx, "create", kind)
+    except FhirError:
+        return False
+    return policy.whole(ctx, kind, "c")
 
 
 class _Pulse:

@@ -86,9 +86,14 @@ _KEPT_CODES = frozenset({"invariant", "code-invalid"})
 _NEVER = frozenset({"txt-1"})
 
 
+def harmful(issue: Issue) -> bool:
+    """Whether data with this fault could do harm to its readers."""
+    return issue.rule in _NEVER
+
+
 def storable(issue: Issue) -> bool:
     """Whether data with this fault can be kept in the mode `tag`: broken invariants, bindings and references. What has
     no place in R4's JSON (structure, required, value) is refused in every mode."""
-    if issue.rule in _NEVER:
+    if harmful(issue):
         return False
     return issue.code in _KEPT_CODES or issue.rule in REFERENCE_RULES

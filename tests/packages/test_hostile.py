@@ -276,3 +276,19 @@ def _read(content: bytes) -> tuple[list[tuple[str, bytes]], int]:
     except FhirError as error:
         return found, error.status
     return found, 200
+
+
+def test_markup_that_could_run_is_not_stored_wherever_it_stands(client: Client) -> None:
+    """A narrative of the resource itself is left out; deeper ones keep the resource out."""
+    harm = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><script>1</script></div>'}
+    plain = {**profile("narrated"), "text": harm}
+    assert install(client, guide("test.narrated", "1.0.0", plain)).status == 200
+    assert "text" not in client.get("StructureDefinition/narrated").json
+    composition = {
+        "resourceType": "Composition", "id": "deep", "status": "final", "type": {"text": "x"}, "date": "2026-01-01",
+        "author": [{"display": "x"}], "title": "x", "section": [{"title": "x", "text": harm}],
+    }  # fmt: skip
+    files = {"package/example/Composition-deep.json": encode(composition)}
+    refused = install(client, guide("test.deep", "1.0.0", profile("deep"), files=files), examples=True)
+    assert refused.status == 422 and "script" in refused.text
+    assert client.get("Composition/deep").status == 404

@@ -142,6 +142,25 @@ def test_examples_and_other_types_are_left_out_unless_asked(client: Client) -> N
     assert client.get("Patient/ex").status == 410
 
 
+def test_examples_that_the_caller_could_not_create_are_left_out(new_tenant: Callable[[], TestTenant]) -> None:
+    tenant = new_tenant()
+    consent = b'{"resourceType":"Consent","id":"ex","status":"active","scope":{"text":"x"},"category":[{"text":"x"}]}'
+    event = (b'{"resourceType":"AuditEvent","id":"ex","type":{"code":"rest"},"recorded":"2026-01-01T00:00:00Z","agent":'
+             b'[{"requestor":true}],"source":{"observer":{"display":"x"}}}')  # fmt: skip
+    files = {"package/example/Consent-ex.json": consent, "package/example/AuditEvent-ex.json": event}
+    content = guide("test.barred", "1.0.0", profile("p"), files=files)
+    client = tenant.client()
+    answer = install(client, content, examples=True)
+    assert answer.status == 200
+    assert "Examples of AuditEvent are left out" in answer.text
+    assert client.get("Consent/ex").status == 200 and client.get("AuditEvent/ex").status == 404
+    assert remove(client, "test.barred").status == 200
+    answer = install(tenant.client("system/StructureDefinition.cruds operator"), content, examples=True)
+    assert answer.status == 200
+    assert "Examples of AuditEvent, Consent are left out" in answer.text
+    assert client.get("Consent/ex").status == 410
+
+
 def test_search_parameters_that_say_nothing_new_are_left_out(client: Client) -> None:
     content = guide(
         "test.search", "1.0.0",
