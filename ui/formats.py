@@ -144,8 +144,10 @@ def date_of(value: str | date | datetime | None) -> str:
     return format_date(_date_of(value), "d MMM y", locale=of_dates())
 
 
-def time(value: str | datetime) -> str:
-    """The time of day at the clinic: `09:30`."""
+def time(value: str | datetime | None) -> str:
+    """The time of day at the clinic: `09:30`. "" for none, and for a date without it."""
+    if not value or (isinstance(value, str) and "T" not in value):
+        return ""
     return f"{moment_of(value):%H:%M}"
 
 
