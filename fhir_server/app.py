@@ -1,8 +1,10 @@
 """The web process: FHIR as a plain WSGI callable, everything else Flask."""
 
+import faulthandler
 import gc
 import re
 from collections.abc import Iterable
+from signal import ITIMER_PROF, SIGPROF, setitimer
 from typing import Any
 
 from fhir_server import observability
@@ -38,13 +40,22 @@ base_registry()
 # What is there now stays: a collection that looked at it again would take a tenth of a second.
 gc.collect()
 gc.freeze()
+faulthandler.register(SIGPROF, chain=True)
 
 _BESIDE_FHIR = re.compile(r"/t/[^/]+/(oauth|\.well-known|fhir/\.well-known|calendars|events|messages|tickets|ui)(/|\Z)")
 
 
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-    """The WSGI application that granian serves."""
+    """The WSGI application that granian serves.
+
+    A request that runs away where nothing in Python could stop it (SIGPROF needs no interpreter) ends this process with
+    the places in the code where it was; granian starts another. Several threads share the time.
+    """
     path: str = environ["PATH_INFO"]
-    if path.startswith("/t/") and not _BESIDE_FHIR.match(path):
-        return fhir(environ, start_response)
-    return site(environ, start_response)
+    setitimer(ITIMER_PROF, settings.request_cpu_seconds)
+    try:
+        if path.startswith("/t/") and not _BESIDE_FHIR.match(path):
+            return fhir(environ, start_response)
+        return site(environ, start_response)
+    finally:
+        setitimer(ITIMER_PROF, 0)

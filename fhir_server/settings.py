@@ -56,6 +56,9 @@ class Settings:
     request_timeout_ms: int = _row(
         "SALAM_REQUEST_TIMEOUT_MS", 30_000, "Longest time one statement of a request may take."
     )
+    request_cpu_seconds: int = _row(
+        "SALAM_REQUEST_CPU_SECONDS", 60, "Processor time that ends a request's web process; another starts."
+    )
     max_body_bytes: int = _row("SALAM_MAX_BODY_BYTES", 16 * 1024 * 1024, "Largest request body, unpacked.")
     max_depth: int = _row("SALAM_MAX_DEPTH", 64, "Deepest nesting of a body.")
     max_bundle_entries: int = _row("SALAM_MAX_BUNDLE_ENTRIES", 5_000, "Most entries of a batch or transaction.")

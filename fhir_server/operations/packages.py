@@ -20,7 +20,7 @@ from fhir_server.storage.packages import PackageRow
 
 Json = dict[str, Any]
 # How long what somebody sent may be checked. What is in the cache, the operator has put there.
-_SECONDS = 60.0
+_SECONDS = 20.0
 
 
 def packages(ctx: Context, call: OperationCall) -> Json:
