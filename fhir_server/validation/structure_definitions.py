@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/structuredefinition.html, https://hl7.org/fhir/R4/profiling.html
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,8 +12,9 @@ from fhir_server.conformance.element_types import STRUCTURE, type_code
 from fhir_server.conformance.registry import Registry, base_registry
 from fhir_server.conformance.snapshot_sources import Definition, Find
 from fhir_server.conformance.snapshots import snapshot_of
-from fhir_server.core.errors import FhirError, Issue
+from fhir_server.core.errors import FhirError, Issue, Unprocessable
 from fhir_server.fhirpath import FhirPathError, compile_node_expression
+from fhir_server.validation.profiles.tree import tree
 
 _MOST_BASES = 20
 _MOST_CONSTRAINTS = 1_000
@@ -57,10 +58,24 @@ def _snapshot(definition: Definition, find: Find) -> Iterator[Issue]:
     try:
         elements = snapshot_of(definition, find)
         tree_of(elements)
+        yield from unreadable(elements)
     except FhirError as refused:
         yield from refused.issues
     except (KeyError, ValueError):
         yield _error("StructureDefinition.snapshot", "The elements of the snapshot do not stand in order.")
+
+
+def unreadable(elements: Sequence[Element]) -> Iterator[Issue]:
+    """What keeps the elements of a snapshot from being read as a tree: R4's invariants forbid it, but a definition that
+    breaks them can be kept. https://hl7.org/fhir/R4/structuredefinition.html#snapshot"""
+    for index, element in enumerate(elements):
+        if "id" not in element:
+            yield _error(f"StructureDefinition.snapshot.element[{index}].id", "Elements of a snapshot have ids.")
+            return
+    try:
+        tree(elements)
+    except Unprocessable as refused:
+        yield from refused.issues
 
 
 def _constraints(definition: Definition) -> Iterator[Issue]:
