@@ -1,5 +1,7 @@
 """Sets of numbers as ranges: the algebra of plain sets."""
 
+from array import array
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +51,13 @@ def test_the_empty_set() -> None:
     assert not NONE
     assert list(NONE | Spans.of([3])) == [3]
     assert not NONE & Spans.of([3])
+
+
+@given(NUMBERS, NUMBERS)
+def test_places_in_an_array(numbers: set[int], held: set[int]) -> None:
+    """Whichever of the two is longer."""
+    array_ = array("i", sorted(held))
+    found = [n for place in Spans.of(numbers).places(array_) for n in array_[place]]
+    assert found == sorted(numbers & held)
+    assert Spans.ascending(array("i", [end for each in Spans.of(held).ranges for end in each])) == Spans.of(held)
+    assert Spans.of(numbers).pieces == len(Spans.of(numbers).ranges)
