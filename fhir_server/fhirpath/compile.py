@@ -9,12 +9,16 @@ from difflib import get_close_matches
 
 from fhir_server.fhirpath import chains
 from fhir_server.fhirpath.compiled import Compiled, Run, condition
+from fhir_server.fhirpath.concatenation import concatenated
+from fhir_server.fhirpath.counts import total
+from fhir_server.fhirpath.equality import FEW, union
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.literals import against
-from fhir_server.fhirpath.logic import LOGIC, joined
-from fhir_server.fhirpath.nodes import EMPTY, INTEGER, STRING, Env, Nodes
-from fhir_server.fhirpath.operators import BINARY, negative, union
+from fhir_server.fhirpath.logic import EQUALITY, LOGIC, joined
+from fhir_server.fhirpath.nodes import EMPTY, INTEGER, STRING, Env, Nodes, weight
+from fhir_server.fhirpath.operators import BINARY, negative
 from fhir_server.fhirpath.paths import Level, Paths, Types
+from fhir_server.fhirpath.periods import ordered
 from fhir_server.fhirpath.syntax import (
     Binary,
     Call,
@@ -70,11 +74,11 @@ class Compiler:
         """The closure of `tree`, evaluated where `$this` has the types `this`."""
         match tree:
             case Literal(type=None):
-                return Compiled(lambda this, env: EMPTY, frozenset())
+                return Compiled(lambda this, env: EMPTY, frozenset(), constant=EMPTY)
             case Literal(type=type_, value=value) if type_:
                 nodes: Nodes = [(type_, value, None)]
                 test = (lambda this, env: bool(value)) if isinstance(value, bool) else None
-                return Compiled(lambda this, env: nodes, frozenset({type_}), test)
+                return Compiled(lambda this, env: nodes, frozenset({type_}), test, constant=nodes)
             case Variable(name=name):
                 return self._variable(name, this)
         offset = getattr(tree, "offset", None)
@@ -120,13 +124,25 @@ class Compiler:
         made = level if run is _focus else lambda this, env: level(run(this, env))
         return Compiled(made, found, choice=choice, element=element, ordered=source.ordered)
 
-    def weighed(self, source: Compiled) -> Run:
-        """The source of what compares whole items, whose size then counts as work."""
+    def weighed(self, source: Compiled, plainly: bool = False) -> Run:
+        """The source of what compares whole items, whose size then counts as work. plainly: by Python's own equality,
+        so that a few that are compared once need no look at their size."""
         run = source.run
         if source.types is not None and all(self.paths.is_primitive(type_) for type_ in source.types):
             return run
         self.needs_env = True
-        return lambda this, env: env.weigh(run(this, env))
+        if not plainly or self.loops or source.far or self._long:
+            return lambda this, env: env.weigh(run(this, env))
+
+        def many(this: Nodes, env: Env) -> Nodes:
+            nodes = run(this, env)
+            if len(nodes) > FEW:
+                return env.weigh(nodes)
+            # Enough that the time is looked at, should they be huge.
+            env.work(100 * len(nodes))
+            return nodes
+
+        return many
 
     def uses_loop(self, *trees: Tree) -> bool:
         """Whether the trees mention `$index` or `$total`, which loops then have to keep."""
@@ -156,7 +172,7 @@ class Compiler:
                 run, sign = inner.run, -1 if operator == "-" else 1
                 return Compiled(lambda this, env: negative(run(this, env), sign), inner.types)
             case Binary(operator=operator, left=left, right=right):
-                return self._binary(operator, self.scoped(left, this), self.scoped(right, this), right)
+                return self._binary(operator, self.scoped(left, this), self.scoped(right, this))
             case TypeTest(operator=operator, operand=operand, type=type_):
                 return self.functions[operator](self, self.scoped(operand, this), (_type_tree(type_),), this)
         raise AssertionError(tree)
@@ -278,35 +294,45 @@ class Compiler:
 
         return Compiled(item, source.types, element=source.element)
 
-    def _binary(self, operator: str, left: Compiled, right: Compiled, right_tree: Tree) -> Compiled:
-        if operator in LOGIC:
+    def _binary(self, operator: str, left: Compiled, right: Compiled) -> Compiled:
+        if operator in LOGIC or (operator in EQUALITY and left.test and right.test):
             return joined(operator, left, right)
-        if isinstance(right_tree, Literal) and (short := against(operator, left, right_tree)):
+        if operator == "&":
+            return concatenated(left, right)
+        if operator == "+" and left.integer and right.integer:
+            return total(left.integer, right.integer)
+        if right.constant and (short := against(operator, left, right.constant)):
             return short
         apply, is_condition = BINARY[operator]
+        if dates := ordered(operator, left, right, apply):
+            return dates
         first, second = left.run, right.run
         if operator in _COMPARING:
-            first, second = self.weighed(left), self.weighed(right)
+            plainly = operator not in _EQUIVALENCE
+            first, second = self.weighed(left, plainly), self.weighed(right, plainly)
         if is_condition:
-            if operator in ("~", "!~"):
+            if operator in _EQUIVALENCE:
                 self.needs_env = True
                 return condition(lambda this, env: apply(*_paired(first(this, env), second(this, env), env)))
             return condition(lambda this, env: apply(first(this, env), second(this, env)))
-        types = None
         if operator == "|":
-            if left.types is not None and right.types is not None:
-                types = left.types | right.types
+            types = None if left.types is None or right.types is None else left.types | right.types
+            if left.constant is not None and right.constant is not None:
+                nodes = union(left.constant, right.constant)
+                return Compiled(lambda this, env: nodes, types, constant=nodes)
             return Compiled(lambda this, env: union(first(this, env), second(this, env)), types)
-        return Compiled(lambda this, env: apply(first(this, env), second(this, env)), types)
+        return Compiled(lambda this, env: apply(first(this, env), second(this, env)), None)
 
 
 # Operators that look at everything in an object.
 _COMPARING = frozenset({"=", "!=", "~", "!~", "in", "contains", "|"})
+_EQUIVALENCE = frozenset({"~", "!~"})
 
 
 def _paired(left: Nodes, right: Nodes, env: Env) -> tuple[Nodes, Nodes]:
     # Each is compared with each.
-    env.work(len(left) * len(right))
+    if len(left) > 1 and len(left) == len(right):
+        env.work(sum(map(weight, left)) * sum(map(weight, right)))
     return left, right
 
 

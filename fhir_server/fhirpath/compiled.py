@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fhir_server.fhirpath.nodes import EMPTY, FALSE, TRUE, Env, Node, Nodes, boolean
+from fhir_server.fhirpath.nodes import EMPTY, FALSE, STRING, TRUE, Env, Node, Nodes, boolean
 from fhir_server.fhirpath.paths import Option, Types
 
 Run = Callable[[Nodes, Env], Nodes]
@@ -20,7 +20,8 @@ class Compiled:
     source, type and name of a step to a choice element. element: definition path of its items (`Patient.name`). steps:
     set when the condition is that one of these plain steps leads somewhere. joined: the operator and operands of which
     it is made. ordered: False where the order of the items says nothing. far: reads from outside the item of a loop,
-    so that every reading counts as work.
+    so that every reading counts as work. constant: the items, where they are the same whatever the focus. integer: set
+    when it is always one integer, as count() is. equals: set when the condition is that plain children are these texts.
     """
 
     run: Run
@@ -34,6 +35,9 @@ class Compiled:
     joined: "tuple[str, tuple[Compiled, ...]] | None" = None
     ordered: bool = True
     far: bool = False
+    constant: Nodes | None = None
+    integer: Callable[[Nodes, Env], int] | None = None
+    equals: tuple[tuple[str, str], ...] = ()
 
     def condition(self) -> Test:
         """The expression as a condition."""
@@ -41,6 +45,11 @@ class Compiled:
             return self.test
         run = self.run
         return lambda this, env: boolean(run(this, env))
+
+    def text(self) -> str | None:
+        """The string that it is, where that is written out."""
+        nodes = self.constant
+        return nodes[0][1] if nodes and len(nodes) == 1 and nodes[0][0] == STRING else None
 
     def of_item(self) -> ItemTest:
         """The expression as a condition on a focus of one item."""

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.fhirpath.compile import Compiler
-from fhir_server.fhirpath.compiled import Compiled
+from fhir_server.fhirpath.compiled import Compiled, ItemTest, Test
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions import FUNCTIONS
 from fhir_server.fhirpath.nodes import EMPTY, FALSE, TRUE, Env, Node, Nodes
@@ -108,12 +108,28 @@ def _bind(expression: str, context_type: str, registry: Registry) -> Expression:
         return within
     if abstract:
         return lambda resource: run([node_of(resource)], _NOBODY)
-    test = compiled.test
-    if test is not None:
-        # A call less than by way of the collection.
-        answers: dict[bool | None, Nodes] = {True: TRUE, False: FALSE, None: EMPTY}
-        return lambda resource: answers[test([(context_type, resource, None)], _NOBODY)]
+    if compiled.item is not None:
+        return _bound_item(compiled.item, context_type)
+    if compiled.test is not None:
+        return _bound_test(compiled.test, context_type)
     return lambda resource: run([(context_type, resource, None)], _NOBODY)
+
+
+# A condition answers without a collection, and calls less than by way of one.
+def _bound_test(test: Test, type_: str) -> Expression:
+    def decide(resource: dict[str, Any]) -> Nodes:
+        value = test([(type_, resource, None)], _NOBODY)
+        return TRUE if value else EMPTY if value is None else FALSE
+
+    return decide
+
+
+def _bound_item(item: ItemTest, type_: str) -> Expression:
+    def decide(resource: dict[str, Any]) -> Nodes:
+        value = item((type_, resource, None), _NOBODY)
+        return TRUE if value else EMPTY if value is None else FALSE
+
+    return decide
 
 
 def compile_parent(expression: str, context_type: str, registry: Registry) -> tuple[Expression, str]:

@@ -50,9 +50,9 @@ def tokens(expression: str) -> list[Token]:
         if kind == "number" and match.end() - at > _LONGEST_NUMBER:
             raise FhirPathError(f"A number has at most {_LONGEST_NUMBER} digits.", at)
         if kind == "string":
-            found.append(Token("string", unescape(match.group()[1:-1]), at))
+            found.append(Token("string", _unescaped(match, at), at))
         elif kind == "quoted":
-            found.append(Token("name", unescape(match.group()[1:-1]), at, True))
+            found.append(Token("name", _unescaped(match, at), at, True))
         elif kind != "space":
             found.append(Token(kind, match.group(), at))
         at = match.end()
@@ -74,10 +74,28 @@ def _unreadable(expression: str, at: int) -> str:
 
 
 def unescape(body: str) -> str:
-    """Resolve the backslash escapes of a string literal."""
-    return _ESCAPE.sub(_unescaped, body) if "\\" in body else body
+    """Resolve the backslash escapes of a string literal. Raises `FhirPathError` for what is no character."""
+    return characters(_ESCAPE.sub(_escaped, body)) if "\\" in body else body
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def characters(text: str) -> str:
+    """The text with its surrogates in pairs made characters. Raises `FhirPathError` for a lone one, and for U+0000."""
+    if "\0" in text:
+        raise FhirPathError("A string cannot hold the character U+0000.")
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise FhirPathError("A string cannot hold half of a character: surrogates come in pairs.") from None
+
+
+def _unescaped(match: re.Match[str], at: int) -> str:
+    try:
+        return unescape(match.group()[1:-1])
+    except FhirPathError as error:
+        error.at = at
+        raise
+
+
+def _escaped(match: re.Match[str]) -> str:
     body = match[1]
     return chr(int(body[1:], 16)) if len(body) == 5 else _ESCAPES.get(body, body)

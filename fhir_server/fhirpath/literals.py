@@ -1,38 +1,71 @@
-"""Conditions against a literal, which are most of what is asked, without making collections.
+"""Conditions against what stands written out, which are most of what is asked, without making collections.
 
 What is not the usual case of a kind is left to the operators, which decide everything.
 """
 
 import operator
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from fhir_server.fhirpath.compiled import Compiled, ItemTest, Test, condition, item_condition
-from fhir_server.fhirpath.nodes import DECIMAL, INTEGER, KINDS, QUANTITY, STRING, Env, Node, Nodes
-from fhir_server.fhirpath.operators import BINARY, NUMBERS
-from fhir_server.fhirpath.syntax import Literal
+from fhir_server.fhirpath.compiled import Compiled, Test, condition, item_condition
+from fhir_server.fhirpath.nodes import KINDS, NUMBERS, QUANTITY, STRING, Env, Node, Nodes
+from fhir_server.fhirpath.operators import BINARY
 
-_ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
 
-def against(symbol: str, source: Compiled, literal: Literal) -> Compiled | None:
-    """`source symbol literal` as a condition; None where there is no shorter way than the operator itself."""
-    if symbol == "=" and literal.type == STRING:
-        return _equals_text(source, literal.value)
-    compare = _ORDERS.get(symbol)
-    if compare is None:
+def against(symbol: str, source: Compiled, written: Nodes) -> Compiled | None:
+    """`source symbol written` as a condition; None where there is no shorter way than the operator itself."""
+    if all(type_ == STRING for type_, _, _ in written):
+        return _against_texts(symbol, source, written)
+    compare = _COMPARISONS.get(symbol)
+    if compare is None or len(written) > 1:
         return None
-    if literal.type in NUMBERS:
-        return condition(_number(symbol, compare, source, literal))
-    if literal.type == QUANTITY and literal.value[1][:1] not in ("", " "):
-        return condition(_quantity(symbol, compare, source, literal))
+    type_, value, _ = written[0]
+    if type_ in NUMBERS:
+        return condition(_number(symbol, compare, source, written))
+    if type_ == QUANTITY and symbol != "=" and value[1][:1] not in ("", " "):
+        return condition(_quantity(symbol, compare, source, written))
     return None
 
 
-def _equals_text(source: Compiled, text: str) -> Compiled:
+def _against_texts(symbol: str, source: Compiled, texts: Nodes) -> Compiled | None:
+    text = texts[0][1]
+    if symbol == "in":
+        known = frozenset([value for _, value, _ in texts])
+        return _on_text(source, _on_string(source, known.__contains__, symbol, texts), known.__contains__)
+    if len(texts) > 1:
+        return None
+    match symbol:
+        case "=":
+            made = _on_text(source, _equals(source, text), partial(operator.eq, text))
+            return replace(made, equals=((source.chain[0].json, text),)) if made.item and source.chain else made
+        case "!=":
+            differs = partial(operator.ne, text)
+            return _on_text(source, _on_string(source, differs, symbol, texts), differs)
+        case "contains":
+            return condition(_holds(source, text))
+    return None
+
+
+def _on_text(source: Compiled, test: Test, decide: Callable[[Any], bool]) -> Compiled:
+    """A condition on the one text of a source, decided at once where a plain step leads to it."""
+    if source.chain is None or len(source.chain) != 1 or KINDS.get(source.chain[0].type or "") != STRING:
+        return condition(test)
+    json = source.chain[0].json
+
+    def item(node: Node, env: Env) -> bool | None:
+        child = node[1].get(json)
+        return decide(child) if type(child) is str else test([node], env)
+
+    return item_condition(test, item)
+
+
+def _equals(source: Compiled, text: str) -> Test:
     run = source.run
 
     def test(this: Nodes, env: Env) -> bool | None:
@@ -41,28 +74,40 @@ def _equals_text(source: Compiled, text: str) -> Compiled:
             return None
         return len(nodes) == 1 and nodes[0][1] == text
 
-    item = _equal_child(source, text)
-    return condition(test) if item is None else item_condition(test, item)
+    return test
 
 
-def _equal_child(source: Compiled, text: str) -> ItemTest | None:
-    if source.chain is None or len(source.chain) != 1 or not source.chain[0].primitive:
-        return None
-    json, run = source.chain[0].json, source.run
+def _on_string(source: Compiled, decide: Callable[[Any], bool], symbol: str, right: Nodes) -> Test:
+    run, general = source.run, BINARY[symbol][0]
 
-    def test(node: Node, env: Env) -> bool | None:
-        child = node[1].get(json)
-        if type(child) is str:
-            return child == text
-        nodes = run([node], env)
-        return None if not nodes else len(nodes) == 1 and nodes[0][1] == text
+    def test(this: Nodes, env: Env) -> bool | None:
+        nodes = run(this, env)
+        if len(nodes) == 1 and KINDS.get(nodes[0][0]) == STRING:
+            return decide(nodes[0][1])
+        found: bool | None = general(nodes, right)
+        return found
 
     return test
 
 
-def _number(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, literal: Literal) -> Test:
-    run, value, general = source.run, literal.value, BINARY[symbol][0]
-    right: Nodes = [(DECIMAL if isinstance(value, Decimal) else INTEGER, value, None)]
+def _holds(source: Compiled, text: str) -> Test:
+    run = source.run
+
+    def test(this: Nodes, env: Env) -> bool:
+        for node in run(this, env):  # noqa: SIM110 (a generator costs twice as much)
+            if node[1] == text and KINDS.get(node[0]) == STRING:
+                return True
+        return False
+
+    return test
+
+
+def _number(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, right: Nodes) -> Test:
+    value = right[0][1]
+    if source.integer is not None:
+        integer = source.integer
+        return lambda this, env: compare(integer(this, env), value)
+    run, general = source.run, BINARY[symbol][0]
 
     def test(this: Nodes, env: Env) -> bool | None:
         nodes = run(this, env)
@@ -74,9 +119,8 @@ def _number(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, 
     return test
 
 
-def _quantity(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, literal: Literal) -> Test:
-    run, (amount, unit), general = source.run, literal.value, BINARY[symbol][0]
-    right: Nodes = [(QUANTITY, literal.value, None)]
+def _quantity(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, right: Nodes) -> Test:
+    run, (amount, unit), general = source.run, right[0][1], BINARY[symbol][0]
 
     def test(this: Nodes, env: Env) -> bool | None:
         nodes = run(this, env)

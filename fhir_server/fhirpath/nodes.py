@@ -12,6 +12,7 @@ from time import thread_time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.fhirpath import allowance
 from fhir_server.fhirpath.errors import CannotTell, FhirPathError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ KINDS: Mapping[str, str] = {
     **dict.fromkeys(("Quantity", "Age", "Distance", "Duration", "Count", "MoneyQuantity", "SimpleQuantity"), QUANTITY),
     **{name: name for name in (BOOLEAN, STRING, INTEGER, DECIMAL, DATE, DATETIME, TIME, QUANTITY)},
 }
+NUMBERS, TEMPORAL = frozenset({INTEGER, DECIMAL}), frozenset({DATE, DATETIME, TIME})
 
 
 # Clients write expressions (patches, search parameters): one must not fill the memory or run for minutes.
@@ -65,7 +67,7 @@ class Env:
     """
 
     __slots__ = (
-        "_accounted", "_left", "_slices", "_until", "context", "defined", "entries", "guesses", "index", "now",
+        "_accounted", "_last", "_left", "_slices", "_until", "context", "defined", "entries", "guesses", "index", "now",
         "resource", "root", "services", "total", "trace", "variables",
     )  # fmt: skip
 
@@ -110,10 +112,8 @@ class Env:
 
     def weigh(self, nodes: Nodes) -> Nodes:
         """Count items that are about to be compared: objects by all that is in them."""
-        self._left -= len(nodes)
         for node in nodes:
-            if type(node[1]) is dict:
-                self._left -= _size(node[1])
+            self._left -= weight(node)
         if self._left < 0:
             self._account()
         return nodes
@@ -131,10 +131,14 @@ class Env:
         now = thread_time()
         if self._accounted is not self.context:
             self._accounted, self._slices, self._until = self.context, MOST_WORK // _SLICE, now + MOST_SECONDS
+            self._last = now
+        used = 0
         if self._left < 0:
             used = 1 + -self._left // _SLICE
             self._slices -= used
             self._left += used * _SLICE
+        allowance.take(used * _SLICE, now - self._last)
+        self._last = now
         if self._slices < 0 or now > self._until:
             raise FhirPathError("The expression takes too much work here: it makes or compares too many items.")
 
@@ -145,9 +149,15 @@ class Env:
         return self.now
 
 
-def _size(value: Any) -> int:
-    """How many values stand in a JSON value."""
-    count, rest = 0, [value]
+def weight(node: Node) -> int:
+    """What comparing an item takes: by how many values stand in it, and by the length of a text."""
+    value: Any = node[1]
+    if type(value) is str:
+        return 1 + len(value) // 500
+    if type(value) is not dict:
+        return 1
+    count = 1
+    rest: list[Any] = [value]
     while rest:
         at = rest.pop()
         count += 1

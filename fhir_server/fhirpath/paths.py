@@ -37,6 +37,8 @@ class Paths:
 
     def __init__(self, structures: Mapping[str, Structure]) -> None:
         self.structures = structures
+        # The types that references name.
+        self.resources = frozenset(name for name, each in structures.items() if each.kind == "resource")
         self._levels: dict[tuple[str, str], tuple[Level, Types]] = {}
         self._properties: dict[str, Mapping[str, Option]] = {}
         self._ancestors: dict[str, tuple[str, ...]] = {}
@@ -83,16 +85,19 @@ class Paths:
     def dynamic(self, name: str) -> Level:
         """The step for nodes of any type; nodes whose type has no such child give nothing."""
         level = self.level
+        # By type, of those that this step has met.
+        steps: dict[str, Level | None] = {}
 
         def each(nodes: Nodes, env: Any = None) -> Nodes:
-            if len(nodes) == 1:
-                step = level(nodes[0][0], name)
-                return step[0](nodes) if step else []
             found: Nodes = []
             for node in nodes:
-                step = level(node[0], name)
-                if step:
-                    found.extend(step[0]([node]))
+                type_ = node[0]
+                if type_ not in steps:
+                    known = level(type_, name)
+                    steps[type_] = known[0] if known else None
+                step = steps[type_]
+                if step is not None:
+                    found += step([node])
             return found
 
         return each
@@ -100,15 +105,18 @@ class Paths:
     def children(self, nodes: Nodes) -> Nodes:
         """All child nodes, in the order of the JSON."""
         found: Nodes = []
-        for node in nodes:
-            value = (node[2] or {}) if self.is_primitive(node[0]) else node[1]
-            if not isinstance(value, dict):
-                continue
-            properties = self.properties(node[0])
+        for type_, value, sibling in nodes:
+            if type(value) is not dict or self.is_primitive(type_):
+                if type(sibling) is not dict or not self.is_primitive(type_):
+                    continue
+                value = sibling
+            properties = self.properties(type_)
             for key in value:
-                option = properties.get(key) or properties.get(key[1:])
-                if option and not (key[0] == "_" and key[1:] in value):
+                option = properties.get(key)
+                if option is not None:
                     gather(value, option, found)
+                elif key[0] == "_" and key[1:] in properties and key[1:] not in value:
+                    gather(value, properties[key[1:]], found)
         return found
 
     def properties(self, type_: str) -> Mapping[str, Option]:

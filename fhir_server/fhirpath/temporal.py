@@ -89,10 +89,12 @@ def compare(a: str, b: str, is_time: bool) -> int | None:
         if first.offset is None or second.offset is None:
             return None
         left, right = utc(first), utc(second)
+    if len(left) == len(right):
+        return (left > right) - (left < right)
     for x, y in zip(left, right, strict=False):
         if x != y:
             return -1 if x < y else 1
-    return 0 if len(left) == len(right) else None
+    return None
 
 
 def equal(a: str, b: str, a_is_time: bool, b_is_time: bool) -> bool | None:

@@ -8,6 +8,8 @@ from functools import lru_cache
 from html.entities import name2codepoint
 from xml.parsers import expat
 
+import jsonschema_rs
+
 NAMESPACE = "http://www.w3.org/1999/xhtml"
 
 ELEMENTS = frozenset({
@@ -37,18 +39,20 @@ _ACTIVE_STYLE = re.compile(
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"lt", "gt", "amp", "quot", "apos"})
 
-# A div whose tags are all of these needs no further look at each.
+# A div without attributes, comments and foreign entities, with some text. It runs in the regex engine that comes with
+# jsonschema-rs, several times faster than Python could look.
 _ROOT = f'<div xmlns="{NAMESPACE}">'
-_PLAIN_TAGS = frozenset(tag for name in ELEMENTS for tag in (f"<{name}>", f"</{name}>", f"<{name}/>", f"<{name} />"))
+_NAMES = "|".join(sorted(ELEMENTS))
+_MARKUP = f"</?(?:{_NAMES})>|<(?:{_NAMES}) ?/>|&(?:lt|gt|amp|quot|apos);"
+_CHARACTER = r"<&\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}"
+_PLAIN = jsonschema_rs.Draft202012Validator(
+    {
+        "pattern": rf"^{_ROOT}(?:{_MARKUP}|[ \t\r\n])*[^\s{_CHARACTER}](?:{_MARKUP}|[^{_CHARACTER}])*</div>[ \t\r\n]*$"
+    },
+    pattern_options=jsonschema_rs.RegexOptions(),
+)
 _TAG = re.compile(r"<[^>]*>")
-# References other than to XML's own entities.
-_REFERENCE = re.compile(r"&(?!(?:lt|gt|amp|quot|apos);)")
-_CONTROLS = bytes(set(range(32)) - {9, 10, 13})
-_FFFE, _FFFF = "\ufffe".encode(), "\uffff".encode()
-_XML_SPACE = " \t\r\n"
 _MOST_KEPT = 500
-# An entity is no white space, but need not be looked into.
-_SOME_TEXT = re.compile(r">\s*[^\s<&]")
 
 EMPTY = "The narrative must have some content besides white space."
 
@@ -92,23 +96,13 @@ def _parsed(div: str) -> list[str]:
 def _is_plain(div: str) -> bool:
     """Whether a div is seen to be right without parsing its text: allowed tags without attributes in a right order, and
     text in which nothing but ordinary characters and XML's own entities stand. False says nothing."""
-    if not div.startswith(_ROOT) or not div.rstrip(_XML_SPACE).endswith("</div>"):
-        return False
-    if "]]>" in div or ("&" in div and _REFERENCE.search(div)) or not _has_xml_characters(div):
-        return False
-    tags = _TAG.findall(div)
-    if div.count("<") != len(tags) or not _PLAIN_TAGS.issuperset(tags[1:]) or not _SOME_TEXT.search(div):
-        return False
-    return len(tags) <= _MOST_KEPT and _is_well_formed("".join(tags))
-
-
-def _has_xml_characters(text: str) -> bool:
-    """https://www.w3.org/TR/xml/#charsets, looked for in bytes, which is faster than by a pattern."""
     try:
-        raw = text.encode()
+        if "]]>" in div or not _PLAIN.is_valid(div):
+            return False
     except UnicodeEncodeError:
         return False
-    return len(raw.translate(None, _CONTROLS)) == len(raw) and _FFFE not in raw and _FFFF not in raw
+    tags = _TAG.findall(div)
+    return len(tags) <= _MOST_KEPT and _is_well_formed("".join(tags))
 
 
 @lru_cache(maxsize=2048)

@@ -16,6 +16,7 @@ from fhir_server.core.errors import FhirError, Invalid, Issue, NotFound, NotSupp
 from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.events import wake
+from fhir_server.fhirpath.allowance import Together
 from fhir_server.interactions.acting import server_context
 from fhir_server.interactions.worlds import World, refresh, world
 from fhir_server.rest import bundles
@@ -91,31 +92,38 @@ def _log_refused(request: FhirRequest, slug: str, principal: Principal | None, s
     """Put a request that failed into the audit log, in a transaction of its own. The answer is an error either way."""
     try:
         db = session()
-        place = world(db, slug)
-        interaction, type_name = meant(place.registry, request.method, request.path)
-        if interaction in _OPEN:
-            return
-        who = principal
-        if who is None:
-            with contextlib.suppress(FhirError):
-                who = authenticate(db, place.tenant.id, place.version, request.header("authorization"))
-        db.enter(place.tenant.id, None, place.version)
-        event = audit.refused(
-            db,
-            place.tenant.id,
-            interaction,
-            status,
-            who=who,
-            type_id=place.registry.type_ids.get(type_name or ""),
-            request_id=request.header("x-request-id") or "",
-            detail={"what": request.path, "query": urlencode(request.query)},
-        )
-        db.run([event], final=True)
+        try:
+            _log_at(db, world(db, slug), request, principal, status)
+        except DefinitionsChanged:
+            db.rollback()
+            _log_at(db, refresh(db, slug), request, principal, status)
     except (ConnectionLost, NotFound):
         # Without a database, or for a tenant that is not there, there is no log to write to.
         pass
     except Exception:
         _log.exception("a refused request could not be logged")
+
+
+def _log_at(db: Session, place: World, request: FhirRequest, principal: Principal | None, status: int) -> None:
+    interaction, type_name = meant(place.registry, request.method, request.path)
+    if interaction in _OPEN:
+        return
+    who = principal
+    if who is None:
+        with contextlib.suppress(FhirError):
+            who = authenticate(db, place.tenant.id, place.version, request.header("authorization"))
+    db.enter(place.tenant.id, None, place.version)
+    event = audit.refused(
+        db,
+        place.tenant.id,
+        interaction,
+        status,
+        who=who,
+        type_id=place.registry.type_ids.get(type_name or ""),
+        request_id=request.header("x-request-id") or "",
+        detail={"what": request.path, "query": urlencode(request.query)},
+    )
+    db.run([event], final=True)
 
 
 def _answer(
@@ -169,12 +177,13 @@ def _verified(
     """One attempt. An answer that took no statement rests on what this process remembers of tenant, token and
     definitions, so that is checked before the answer is given."""
     try:
-        response = _once(db, place, request, principal, before_commit)
+        with Together():
+            response = _once(db, place, request, principal, before_commit)
         db.verify()
         return response
-    except (ConnectionLost, UniqueViolation, SerializationFailure):
+    except (ConnectionLost, DefinitionsChanged, RightsChanged, UniqueViolation, SerializationFailure):
         raise
-    except FhirError:
+    except Exception:
         db.verify()
         raise
 

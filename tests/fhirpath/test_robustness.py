@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ TERMS = st.sampled_from(
 
 
 def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    operators = st.sampled_from([*BINARY, "and", "or", "xor", "implies", "is", "as"])
+    operators = st.sampled_from([*BINARY, "&", "and", "or", "xor", "implies", "is", "as"])
     calls = st.builds(
         lambda source, name, arguments: f"({source}).{name}({', '.join(arguments)})",
         inner,
@@ -69,3 +70,16 @@ def test_any_text(expression: str) -> None:
         evaluate(expression, RESOURCE, base_registry())
     except FhirPathError:
         return
+
+
+NO_TEXT = [r"'a\ud800'", r"`\ud800`", r"'\ude00\ud83d'", r"'\u0000'", "'00'.decode('hex')", r"'\\ud800'.unescape('json')"]
+
+
+@pytest.mark.parametrize("expression", NO_TEXT)
+def test_no_string_is_made_that_cannot_be_answered(expression: str) -> None:
+    with pytest.raises(FhirPathError, match=r"A string cannot hold .* \(line 1"):
+        evaluate(expression, RESOURCE, base_registry())
+
+
+def test_surrogates_in_pairs_are_characters() -> None:
+    assert evaluate(r"'\ud83d\ude00'.encode('hex')", RESOURCE, base_registry())[0][1] == "f09f9880"

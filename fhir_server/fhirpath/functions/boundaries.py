@@ -11,9 +11,20 @@ from typing import Any
 from fhir_server.fhirpath import quantities, temporal
 from fhir_server.fhirpath.compile import Build
 from fhir_server.fhirpath.functions.build import collected, condition_of
-from fhir_server.fhirpath.nodes import DATE, DATETIME, DECIMAL, EMPTY, KINDS, QUANTITY, TIME, Nodes, integer, number
+from fhir_server.fhirpath.nodes import (
+    DATE,
+    DATETIME,
+    DECIMAL,
+    EMPTY,
+    KINDS,
+    NUMBERS,
+    QUANTITY,
+    TIME,
+    Nodes,
+    integer,
+    number,
+)
 from fhir_server.fhirpath.nodes import single as one
-from fhir_server.fhirpath.operators import NUMBERS
 
 _DATE_DIGITS = {4: 1, 6: 2, 8: 3, 10: 4, 12: 5, 14: 6, 17: 6}
 _TIME_DIGITS = {2: 1, 4: 2, 6: 3, 9: 3}

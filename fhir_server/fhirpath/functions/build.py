@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from fhir_server.fhirpath.compile import Build, Compiler
 from fhir_server.fhirpath.compiled import Compiled, ItemTest, Run, condition
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.nodes import EMPTY, KINDS, Env, Node, Nodes, single
+from fhir_server.fhirpath.nodes import EMPTY, KINDS, Env, Node, Nodes, single, string
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
 
@@ -80,14 +80,48 @@ def of_string(name: str, apply: Callable[..., Nodes], least: int = 0, most: int 
     """A function of one string: `apply(text, *argument_nodes)`; empty gives empty."""
 
     def on_nodes(nodes: Nodes, *arguments: Nodes) -> Nodes:
-        node = single(nodes, f"'{name}'")
-        if node is None or node[1] is None:
-            return EMPTY
-        if not isinstance(node[1], str) or node[0] not in KINDS:
-            raise FhirPathError(f"'{name}' works on a string, not on {node[0]}.")
-        return apply(node[1], *arguments)
+        value = _text_of(nodes, name)
+        return EMPTY if value is None else apply(value, *arguments)
 
     return counted(name, on_nodes, least, most)
+
+
+def _text_of(nodes: Nodes, name: str) -> str | None:
+    node = nodes[0] if len(nodes) == 1 else single(nodes, f"'{name}'")
+    if node is None or node[1] is None:
+        return None
+    if not isinstance(node[1], str) or node[0] not in KINDS:
+        raise FhirPathError(f"'{name}' works on a string, not on {node[0]}.")
+    return node[1]
+
+
+def text_condition(name: str, apply: Callable[[str, str, str, Env], bool], most: int = 1) -> Build:
+    """A condition `apply(text, argument, flags, environment)`, which counts its work; empty gives empty."""
+    label = f"'{name}'"
+
+    def build(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+        arity(name, arguments, 1, most)
+        compiler.needs_env = True
+        argument, *others = [compiler.scoped(tree, this) for tree in arguments]
+        run, given, flags = source.run, argument.run, others[0].run if others else None
+        known = None if others else argument.text()
+
+        def on_known(this: Nodes, env: Env) -> bool | None:
+            value = _text_of(run(this, env), name)
+            return None if value is None or known is None else apply(value, known, "", env)
+
+        def test(this: Nodes, env: Env) -> bool | None:
+            nodes, other = run(this, env), given(this, env)
+            options = flags(this, env) if flags else EMPTY
+            value = _text_of(nodes, name)
+            part = None if value is None else string(other, label)
+            if value is None or part is None:
+                return None
+            return apply(value, part, string(options, label) or "", env)
+
+        return condition(test if known is None else on_known)
+
+    return build
 
 
 def counted(name: str, apply: Callable[..., Nodes], least: int = 0, most: int | None = None) -> Build:
@@ -109,15 +143,29 @@ def counted(name: str, apply: Callable[..., Nodes], least: int = 0, most: int | 
     return build
 
 
-def positional(name: str, apply: Callable[..., Nodes], arguments: int = 0) -> Build:
-    """A function that picks items by their position."""
-    build = collected(name, apply, arguments, same_types=True)
+def positional(name: str, part: slice | Callable[..., Nodes]) -> Build:
+    """A function that picks items by their position: a part of them all, or `apply(nodes, number)`."""
+    build = _sliced(name, part) if isinstance(part, slice) else collected(name, part, 1, same_types=True)
 
     def checked(compiler: Compiler, source: Compiled, trees: tuple[Tree, ...], this: Types) -> Compiled:
         compiler.ordered(source, name)
         return build(compiler, source, trees, this)
 
     return checked
+
+
+def some_of(source: Compiled, run: Run) -> Compiled:
+    """Some of the source's items, in their order."""
+    return Compiled(run, source.types, element=source.element, ordered=source.ordered)
+
+
+def _sliced(name: str, part: slice) -> Build:
+    def build(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+        arity(name, arguments, 0)
+        run = source.run
+        return some_of(source, lambda this, env: run(this, env)[part])
+
+    return build
 
 
 def criteria(compiler: Compiler, source: Compiled, tree: Tree) -> ItemTest:

@@ -11,8 +11,20 @@ from fhir_server.fhirpath.compile import Build
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions.build import collected
 from fhir_server.fhirpath.intervals import between
-from fhir_server.fhirpath.nodes import DATE, DATETIME, DECIMAL, EMPTY, KINDS, TIME, Node, Nodes, number, single, string
-from fhir_server.fhirpath.operators import TEMPORAL
+from fhir_server.fhirpath.nodes import (
+    DATE,
+    DATETIME,
+    DECIMAL,
+    EMPTY,
+    KINDS,
+    TEMPORAL,
+    TIME,
+    Node,
+    Nodes,
+    number,
+    single,
+    string,
+)
 
 _UNITS = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
 

@@ -18,6 +18,7 @@ from fhir_server.fhirpath.nodes import (
     EMPTY,
     INTEGER,
     KINDS,
+    NUMBERS,
     QUANTITY,
     STRING,
     TIME,
@@ -27,7 +28,6 @@ from fhir_server.fhirpath.nodes import (
     single,
     string,
 )
-from fhir_server.fhirpath.operators import NUMBERS
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
 
@@ -44,16 +44,17 @@ def _iif(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this
     criterion = compiler.scoped(arguments[0], focus)
     if criterion.types and not any(KINDS.get(type_) == BOOLEAN for type_ in criterion.types):
         raise FhirPathError("The criterion of 'iif' must be a boolean.")
-    test = criterion.condition()
+    test, decide = criterion.condition(), criterion.item
     branches = [compiler.scoped(tree, focus) for tree in arguments[1:]]
     run, then = source.run, branches[0].run
     otherwise = branches[1].run if len(branches) > 1 else None
+    of_focus = source.chain == ()
 
     def chosen(this: Nodes, env: Env) -> Nodes:
-        nodes = run(this, env)
+        nodes = this if of_focus else run(this, env)
         if len(nodes) > 1:
             raise FhirPathError("'iif' works on one item.")
-        if test(nodes, env):
+        if decide(nodes[0], env) if decide and nodes else test(nodes, env):
             return then(nodes, env)
         return otherwise(nodes, env) if otherwise else EMPTY
 

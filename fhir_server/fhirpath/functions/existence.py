@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fhir_server.fhirpath import chains
+from fhir_server.fhirpath import presence
 from fhir_server.fhirpath.compile import Build, Compiler
 from fhir_server.fhirpath.compiled import Compiled, Test, condition, item_condition
+from fhir_server.fhirpath.counts import count
+from fhir_server.fhirpath.equality import distinct, subset
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions.build import arity, collected, condition_of, criteria, loop_source
 from fhir_server.fhirpath.logic import negated
-from fhir_server.fhirpath.nodes import INTEGER, Env, Nodes
-from fhir_server.fhirpath.operators import distinct, subset
+from fhir_server.fhirpath.nodes import Env, Node, Nodes
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
 
@@ -19,42 +20,52 @@ def _exists(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], t
     arity("exists", arguments, 0, 1)
     run = source.run
     if not arguments:
-        steps = chains.step_of(source)
-        if not steps:
+        there = presence.there(compiler.paths, source, True)
+        if there is None:
             return condition(lambda this, env: bool(run(this, env)))
-        found = item_condition(lambda this, env: bool(run(this, env)), chains.any_there(steps))
-        return replace(found, steps=steps)
-    test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
-
-    def any_item(this: Nodes, env: Env) -> bool:
-        for node in run(this, env):  # noqa: SIM110 (a generator costs twice as much)
-            if test(node, env):
-                return True
-        return False
-
-    return condition(_counting(any_item) if compiler.uses_loop(arguments[0]) else any_item)
+        found = item_condition(lambda this, env: bool(run(this, env)), there)
+        return replace(found, steps=presence.step_of(source))
+    return _decided(compiler, source, arguments[0], True)
 
 
 def _empty(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("empty", arguments, 0)
-    run, steps = source.run, chains.step_of(source)
-    if not steps:
+    run, absent = source.run, presence.there(compiler.paths, source, False)
+    if absent is None:
         return condition(lambda this, env: not run(this, env))
-    there = chains.any_there(steps)
-    return item_condition(lambda this, env: not run(this, env), lambda node, env: not there(node, env))
+    return item_condition(lambda this, env: not run(this, env), absent)
 
 
 def _all(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("all", arguments, 1)
-    test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
+    return _decided(compiler, source, arguments[0], False)
 
-    def every_item(this: Nodes, env: Env) -> bool:
-        for node in run(this, env):  # noqa: SIM110
-            if not test(node, env):
-                return False
-        return True
 
-    return condition(_counting(every_item) if compiler.uses_loop(arguments[0]) else every_item)
+def _decided(compiler: Compiler, source: Compiled, criterion: Tree, by: bool) -> Compiled:
+    """A condition that is `by` as soon as the criterion of one item is, and otherwise the opposite."""
+    test, run = criteria(compiler, source, criterion), loop_source(compiler, source, criterion)
+
+    def decided(this: Nodes, env: Env) -> bool:
+        for node in run(this, env):  # (any and a generator cost twice as much)
+            if (not test(node, env)) is not by:
+                return by
+        return not by
+
+    if compiler.uses_loop(criterion):
+        return condition(_counting(decided))
+    if run is not source.run or source.chain is None or len(source.chain) != 1 or source.chain[0].primitive:
+        return condition(decided)
+    json, type_ = source.chain[0].json, source.chain[0].type or ""
+
+    def of_children(node: Node, env: Env) -> bool:
+        held = node[1].get(json)
+        if held is not None:
+            for value in held if type(held) is list else (held,):
+                if (not test((type_, value, None), env)) is not by:
+                    return by
+        return not by
+
+    return item_condition(decided, of_children)
 
 
 def _counting(test: Test) -> Test:
@@ -72,6 +83,11 @@ def _counting(test: Test) -> Test:
 def _not(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("not", arguments, 0)
     return negated(source)
+
+
+def _count(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("count", arguments, 0)
+    return count(source.run)
 
 
 def _booleans(nodes: Nodes, name: str) -> list[bool]:
@@ -93,6 +109,6 @@ FUNCTIONS: Mapping[str, Build] = {
     "subsetOf": condition_of("subsetOf", subset, 1, compares=True),
     "supersetOf": condition_of("supersetOf", lambda nodes, others: subset(others, nodes), 1, compares=True),
     "isDistinct": condition_of("isDistinct", lambda nodes: len(distinct(nodes)) == len(nodes), compares=True),
-    "count": collected("count", lambda nodes: [(INTEGER, len(nodes), None)], types=frozenset({INTEGER})),
+    "count": _count,
     "distinct": collected("distinct", distinct, same_types=True, compares=True),
 }

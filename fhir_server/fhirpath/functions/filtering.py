@@ -5,7 +5,8 @@ from functools import cmp_to_key
 from typing import Any
 
 from fhir_server.fhirpath.compile import Build, Compiler
-from fhir_server.fhirpath.compiled import Compiled, Run
+from fhir_server.fhirpath.compiled import Compiled
+from fhir_server.fhirpath.equality import distinct, key_of, union
 from fhir_server.fhirpath.functions.build import (
     arity,
     collected,
@@ -13,9 +14,10 @@ from fhir_server.fhirpath.functions.build import (
     in_loop,
     loop_source,
     positional,
+    some_of,
 )
 from fhir_server.fhirpath.nodes import EMPTY, Env, Node, Nodes, integer, single
-from fhir_server.fhirpath.operators import compare, distinct, key_of, union
+from fhir_server.fhirpath.operators import compare
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Sign, Tree
 
@@ -24,7 +26,7 @@ def _where(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], th
     arity("where", arguments, 1)
     test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
     if not compiler.uses_loop(arguments[0]):
-        return _alike(source, lambda this, env: [node for node in run(this, env) if test(node, env)])
+        return some_of(source, lambda this, env: [node for node in run(this, env) if test(node, env)])
 
     def chosen(this: Nodes, env: Env) -> Nodes:
         outer = env.index
@@ -32,12 +34,7 @@ def _where(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], th
         env.index = outer
         return found
 
-    return _alike(source, chosen)
-
-
-def _alike(source: Compiled, run: Run) -> Compiled:
-    """Some of the source's items, in their order."""
-    return Compiled(run, source.types, element=source.element, ordered=source.ordered)
+    return some_of(source, chosen)
 
 
 def _select(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
@@ -172,11 +169,11 @@ FUNCTIONS: Mapping[str, Build] = {
     "coalesce": _coalesce,
     "sort": _sort,
     "single": collected("single", _single, same_types=True),
-    "first": positional("first", lambda nodes: nodes[:1]),
-    "last": positional("last", lambda nodes: nodes[-1:]),
-    "tail": positional("tail", lambda nodes: nodes[1:]),
-    "skip": positional("skip", _skip, 1),
-    "take": positional("take", _take, 1),
+    "first": positional("first", slice(1)),
+    "last": positional("last", slice(-1, None)),
+    "tail": positional("tail", slice(1, None)),
+    "skip": positional("skip", _skip),
+    "take": positional("take", _take),
     "intersect": collected("intersect", _intersect, 1, same_types=True, compares=True),
     "exclude": collected("exclude", _exclude, 1, same_types=True, compares=True),
     "union": collected("union", union, 1, compares=True),

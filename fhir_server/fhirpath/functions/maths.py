@@ -8,8 +8,8 @@ from fhir_server.fhirpath import quantities
 from fhir_server.fhirpath.compile import Build
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions.build import collected
-from fhir_server.fhirpath.nodes import DECIMAL, EMPTY, KINDS, QUANTITY, Nodes, integer, number, single
-from fhir_server.fhirpath.operators import NUMBERS, computed
+from fhir_server.fhirpath.nodes import DECIMAL, EMPTY, KINDS, NUMBERS, QUANTITY, Nodes, integer, number, single
+from fhir_server.fhirpath.operators import computed
 
 # Digits of the greatest integer.
 _LARGEST = 18

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from fhir_server.core.references import parse_literal
+from fhir_server.core.references import ID, parse_literal
 from fhir_server.fhirpath.bundles import entries_of
 from fhir_server.fhirpath.compile import Build, Compiler
 from fhir_server.fhirpath.compiled import Compiled
 from fhir_server.fhirpath.functions.build import arity
-from fhir_server.fhirpath.nodes import Env, Node, Nodes
+from fhir_server.fhirpath.nodes import EMPTY, Env, Node, Nodes
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
 
@@ -18,7 +18,11 @@ def _resolve(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], 
     run = source.run
 
     def resolved(this: Nodes, env: Env) -> Nodes:
-        found = [resource_at(node, env, compiler) for node in run(this, env)]
+        nodes = run(this, env)
+        if len(nodes) == 1:
+            only = resource_at(nodes[0], env, compiler)
+            return EMPTY if only is None else [only]
+        found = [resource_at(node, env, compiler) for node in nodes]
         return [node for node in found if node is not None]
 
     return Compiled(resolved, None)
@@ -33,6 +37,11 @@ def resource_at(node: Node, env: Env, compiler: Compiler) -> Node | None:
     """
     value = node[1]
     text = value.get("reference") if isinstance(value, dict) else value
+    if env.services is None and env.guesses and type(text) is str and env.root[0] != "Bundle":
+        # By far most references, of which nothing else is known here.
+        type_, _, id_ = text.partition("/")
+        if type_ in compiler.paths.resources and ID.match(id_):
+            return type_, {"resourceType": type_, "id": id_}, None
     if isinstance(text, str):
         found = _known(text, node, env)
         if found is not None or text.startswith("#"):

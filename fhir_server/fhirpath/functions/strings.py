@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from fhir_server.fhirpath import regexes
 from fhir_server.fhirpath.compile import Build
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.functions.build import collected, of_string
-from fhir_server.fhirpath.lexer import unescape
-from fhir_server.fhirpath.nodes import EMPTY, LONGEST_TEXT, Nodes, integer, number, string, text, truth
+from fhir_server.fhirpath.functions.build import collected, of_string, text_condition
+from fhir_server.fhirpath.lexer import characters, unescape
+from fhir_server.fhirpath.nodes import EMPTY, LONGEST_TEXT, Env, Nodes, integer, number, string, text
 
 
 def _argument(name: str, apply: Callable[[str, str], Nodes]) -> Build:
@@ -50,12 +50,23 @@ def _replace_matches(value: str, expression: Nodes, new: Nodes, flags: Nodes = E
     return text(regexes.replaced(regex, value, after, string(flags, "'replaceMatches'") or "") if regex else value)
 
 
-def _matching(name: str, apply: Callable[[str, str, str], bool]) -> Build:
-    def on_text(value: str, expression: Nodes, flags: Nodes = EMPTY) -> Nodes:
-        regex = string(expression, f"'{name}'")
-        return EMPTY if regex is None else truth(apply(regex, value, string(flags, f"'{name}'") or ""))
+def _within(name: str, apply: Callable[[str, str], bool]) -> Build:
+    """A condition on a string and one that may be a part of it."""
 
-    return of_string(name, on_text, 1, 2)
+    def on_texts(value: str, part: str, flags: str, env: Env) -> bool:
+        env.work(1 + len(value) // 20)
+        return apply(value, part)
+
+    return text_condition(name, on_texts)
+
+
+def _matching(name: str, whole: bool) -> Build:
+    def on_texts(value: str, expression: str, flags: str, env: Env) -> bool:
+        matcher = regexes.matcher(expression, flags, whole)
+        env.work(matcher.work(value))
+        return matcher.is_valid(value)
+
+    return text_condition(name, on_texts, 2)
 
 
 def _encode(value: str, how: str) -> Nodes:
@@ -74,11 +85,11 @@ def _decode(value: str, how: str) -> Nodes:
     try:
         match how:
             case "hex":
-                return text(bytes.fromhex(value).decode())
+                return text(characters(bytes.fromhex(value).decode()))
             case "base64":
-                return text(base64.b64decode(value, validate=True).decode())
+                return text(characters(base64.b64decode(value, validate=True).decode()))
             case "urlbase64":
-                return text(base64.urlsafe_b64decode(value).decode())
+                return text(characters(base64.urlsafe_b64decode(value).decode()))
     except (ValueError, binascii.Error):
         raise FhirPathError("The text cannot be decoded.") from None
     return EMPTY
@@ -112,14 +123,14 @@ FUNCTIONS: Mapping[str, Build] = {
     "indexOf": _argument("indexOf", lambda value, other: number(value.find(other))),
     "lastIndexOf": _argument("lastIndexOf", lambda value, other: number(value.rfind(other))),
     "substring": of_string("substring", _substring, 1, 2),
-    "startsWith": _argument("startsWith", lambda value, other: truth(value.startswith(other))),
-    "endsWith": _argument("endsWith", lambda value, other: truth(value.endswith(other))),
-    "contains": _argument("contains", lambda value, other: truth(other in value)),
+    "startsWith": _within("startsWith", str.startswith),
+    "endsWith": _within("endsWith", str.endswith),
+    "contains": _within("contains", str.__contains__),
     "upper": of_string("upper", lambda value: text(value.upper())),
     "lower": of_string("lower", lambda value: text(value.lower())),
     "replace": of_string("replace", _replace, 2),
-    "matches": _matching("matches", regexes.found),
-    "matchesFull": _matching("matchesFull", regexes.fills),
+    "matches": _matching("matches", False),
+    "matchesFull": _matching("matchesFull", True),
     "replaceMatches": of_string("replaceMatches", _replace_matches, 2, 3),
     "length": of_string("length", lambda value: number(len(value))),
     "toChars": of_string("toChars", lambda value: [node for char in value for node in text(char)]),

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from fhir_server.fhirpath import chains
 from fhir_server.fhirpath.compile import Build, Compiler
-from fhir_server.fhirpath.compiled import Compiled, Run, condition
+from fhir_server.fhirpath.compiled import Compiled, Run, condition, item_condition
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.fhirpath.functions.build import arity, collected, condition_of
-from fhir_server.fhirpath.nodes import EMPTY, KINDS, QUANTITY, Env, Nodes, single, string
+from fhir_server.fhirpath.nodes import EMPTY, KINDS, QUANTITY, Env, Node, Nodes, single, string
 from fhir_server.fhirpath.paths import TYPE_INFO, Types, any_of
 from fhir_server.fhirpath.syntax import Literal, Tree, dotted
 from fhir_server.fhirpath.xhtml import problems
@@ -29,8 +29,12 @@ def _is(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this:
     wanted, conforms, run = _wanted(compiler, "is", arguments), compiler.paths.conforms, source.run
 
     def test(this: Nodes, env: Env) -> bool | None:
-        node = single(run(this, env), "'is'")
-        return None if node is None else conforms(node[0], wanted)
+        nodes = run(this, env)
+        if len(nodes) != 1:
+            single(nodes, "'is'")
+            return None
+        type_ = nodes[0][0]
+        return type_ == wanted or conforms(type_, wanted)
 
     return condition(test)
 
@@ -134,6 +138,20 @@ def _has_value(nodes: Nodes) -> bool:
     return len(nodes) == 1 and nodes[0][0] in KINDS and not isinstance(nodes[0][1], dict) and nodes[0][1] is not None
 
 
+def _has_value_of(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
+    arity("hasValue", arguments, 0)
+    run, chain = source.run, source.chain
+    if chain is None or len(chain) != 1 or chain[0].type not in KINDS or not chain[0].primitive:
+        return condition(lambda this, env: _has_value(run(this, env)))
+    json = chain[0].json
+
+    def item(node: Node, env: Env) -> bool:
+        child = node[1].get(json)
+        return child is not None and (type(child) is not list or _has_value(run([node], env)))
+
+    return item_condition(lambda this, env: _has_value(run(this, env)), item)
+
+
 def _get_value(nodes: Nodes) -> Nodes:
     return [(KINDS[nodes[0][0]], nodes[0][1], None)] if _has_value(nodes) else EMPTY
 
@@ -173,7 +191,7 @@ FUNCTIONS: Mapping[str, Build] = {
     "type": _type,
     "extension": _extension,
     "hasExtension": _has_extension,
-    "hasValue": condition_of("hasValue", _has_value),
+    "hasValue": _has_value_of,
     "getValue": collected("getValue", _get_value),
     "children": _children,
     "descendants": _descendants,
