@@ -15,7 +15,6 @@ from fhir_server.conformance.search_parameters import SearchParam, split_union
 
 # References are also followed (chains, includes), which needs rows under the parameter's own id.
 _TYPES = ("token", "string", "quantity", "composite")
-_BASE = "http://hl7.org/fhir/SearchParameter/"
 _ELEMENT = re.compile(r"\w+\.\w+( as \w+)?")
 _Shape = tuple[str, tuple[str, ...]]
 
@@ -32,7 +31,7 @@ def with_derived(params: Mapping[str, SearchParam]) -> dict[str, SearchParam]:
 
 
 def _conjuncts(param: SearchParam, params: Mapping[str, SearchParam]) -> tuple[str, ...]:
-    if param.type != "composite" or param.expression != param.resource_type or not param.url.startswith(_BASE):
+    if param.type != "composite" or param.expression != param.resource_type or not param.is_base:
         return ()
     by_url = {other.url: code for code, other in params.items() if _of_one_element(other)}
     codes = tuple(by_url.get(component.url, "") for component, _ in param.components)
@@ -45,7 +44,7 @@ def _of_one_element(param: SearchParam) -> bool:
 
 
 def _comparable(param: SearchParam) -> bool:
-    return param.type in _TYPES and bool(param.expression) and param.url.startswith(_BASE)
+    return param.type in _TYPES and bool(param.expression) and param.is_base
 
 
 def _operands(param: SearchParam) -> frozenset[str]:

@@ -30,6 +30,9 @@ _PATH = re.compile(r"\(*([\w.]+)")
 _RESOLVED = re.compile(r"resolve\(\) is (\w+)")
 
 
+BASE_URL = "http://hl7.org/fhir/SearchParameter/"
+
+
 @dataclass(frozen=True, slots=True)
 class SearchParam:
     """A search parameter on one resource type.
@@ -53,6 +56,11 @@ class SearchParam:
     multiple_and: bool = True
     parts: tuple[str, ...] = ()
     conjuncts: tuple[str, ...] = ()
+
+    @property
+    def is_base(self) -> bool:
+        """Whether FHIR R4 defines it, not this server or a tenant."""
+        return self.url.startswith(BASE_URL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +132,10 @@ def place(
     targets: tuple[str, ...] = ()
     if definition.type == "reference":
         targets = reference_targets(expression, definition.targets, structures)
-    found = ((find(url), part) for url, part in definition.components)
-    components = tuple((place(part, resource_type, find, structures), sub) for part, sub in found if part is not None)
+    found = ((find(url), part) for url, part in definition.components if definition.type == "composite")
+    # A composite is no component, nor is it one of itself: a circle that was stored must not be followed.
+    parts = ((part, sub) for part, sub in found if part is not None and part.type != "composite")
+    components = tuple((place(part, resource_type, find, structures), sub) for part, sub in parts)
     return SearchParam(
         definition.code, definition.type, definition.url, resource_type, expression, targets, components,
         definition.modifiers, definition.multiple_or, definition.multiple_and,

@@ -29,10 +29,7 @@ def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
     StructureDefinition cannot be used. What a package brings was checked before.
     """
     concerned = [new for new in news if new.type_id in ctx.registry.canonical_type_ids]
-    search_parameter = ctx.registry.type_ids["SearchParameter"]
-    for new in concerned:
-        if new.type_id == search_parameter:
-            _index(ctx, new)
+    _index(ctx, [new for new in concerned if new.type_id == ctx.registry.type_ids["SearchParameter"]])
     _check_structures(ctx, concerned)
     rows = [row for new in concerned if (row := row_of(new)) is not None]
     definitions.replace(ctx.db, ctx.tenant.id, [new.rid for new in concerned], rows)
@@ -79,17 +76,20 @@ def row_of(new: NewVersion) -> DefinitionRow | None:
     )  # fmt: skip
 
 
-def _index(ctx: Context, new: NewVersion) -> None:
-    for body in (new.body, new.old.body if new.old else b""):
-        definition = decode(body) if body else {}
-        if definition.get("status") == "active":
-            if body is new.body:
-                _check(ctx, definition)
-            types = list(dict.fromkeys(definition.get("base", [])))
-            tenants.queue_backfill(ctx.db, ctx.tenant.id, definition["url"], definition["code"], types)
+def _index(ctx: Context, news: Sequence[NewVersion]) -> None:
+    now = [_active(new.body) for new in news]
+    fresh = {definition["url"]: definition.get("type", "") for definition in now if definition}
+    for new, definition in zip(news, now, strict=True):
+        issues = check_search_parameter(definition, ctx.registry, fresh) if definition else []
+        errors = [issue for issue in issues if issue.severity == "error"]
+        if errors:
+            raise Unprocessable(issues=errors)
+        for each in (definition, _active(new.old.body) if new.old else {}):
+            if each:
+                types = list(dict.fromkeys(each.get("base", [])))
+                tenants.queue_backfill(ctx.db, ctx.tenant.id, each["url"], each["code"], types)
 
 
-def _check(ctx: Context, definition: dict[str, Any]) -> None:
-    errors = [issue for issue in check_search_parameter(definition, ctx.registry) if issue.severity == "error"]
-    if errors:
-        raise Unprocessable(issues=errors)
+def _active(body: bytes) -> dict[str, Any]:
+    definition: dict[str, Any] = decode(body) if body else {}
+    return definition if definition.get("status") == "active" else {}

@@ -15,6 +15,7 @@ from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import SearchParam
 from fhir_server.core.dates import MIN_US
 from fhir_server.core.keys import compartment_key, label_key, param_id, patient_key, present_key, self_key, type_key
+from fhir_server.fhirpath.allowance import Shared
 from fhir_server.fhirpath.errors import FhirPathError
 from fhir_server.search.content import word_emitter
 from fhir_server.search.plan import Run, compile_params
@@ -50,12 +51,11 @@ def extract_param(registry: Registry, param: SearchParam) -> _Extract:
     """Compiled extraction of the rows of one search parameter alone, for its backfill: `(resource, base) -> rows`."""
     # The rows of a derived parameter are those of its parts.
     derived = param.parts or param.conjuncts
-    runs = () if derived else compile_params(param.resource_type, [param], registry)
+    alone = _sharing(() if derived else compile_params(param.resource_type, [param], registry))
 
     def run(resource: dict[str, Any], base: str) -> IndexRows:
         rows = IndexRows()
-        for each in runs:
-            each(resource, rows, base)
+        alone(resource, rows, base)
         rows.settle()
         return rows
 
@@ -94,9 +94,22 @@ def _plan(registry: Registry, resource_type: str) -> _Extract:
     if found is None:
         if len(_by_params) >= _MOST_PLANS:
             _by_params.clear()
-        runs = (*_runs(registry, resource_type, params), word_emitter(resource_type))
+        own = _runs(registry, resource_type, [param for param in params if not param.is_base])
+        base = _runs(registry, resource_type, [param for param in params if param.is_base])
+        runs = (*base, word_emitter(resource_type), *([_sharing(own)] if own else []))
         found = _by_params[resource_type, params] = _extraction(registry, resource_type, runs)
     return found
+
+
+def _sharing(runs: Sequence[Run]) -> Run:
+    """The tenant's own parameters. One that takes too long has no rows, and keeps nobody from writing."""
+
+    def run(resource: dict[str, Any], rows: IndexRows, base: str) -> None:
+        with Shared():
+            for each in runs:
+                each(resource, rows, base)
+
+    return run
 
 
 def _runs(registry: Registry, resource_type: str, params: Sequence[SearchParam]) -> tuple[Run, ...]:

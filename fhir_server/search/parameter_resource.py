@@ -4,11 +4,13 @@ https://hl7.org/fhir/R4/searchparameter.html
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.search_parameters import (
+    BASE_URL,
     SearchDefinition,
     SearchParam,
     place,
@@ -26,18 +28,21 @@ from fhir_server.search.values import TYPES, indexes
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}\Z")
 
 
-def check_search_parameter(resource: dict[str, Any], registry: Registry) -> list[Issue]:
+def check_search_parameter(
+    resource: dict[str, Any], registry: Registry, fresh: Mapping[str, str] = MappingProxyType({})
+) -> list[Issue]:
     """What keeps a SearchParameter from being indexed, in words for its author; [] when nothing does.
 
     Checks the code, the type, collisions with parameters that each base already has, that the expression compiles and
     selects elements which the type can index, and the components. `registry`: the tenant's; the resource's own earlier
-    version, known by its url, does not count as a collision.
+    version, known by its url, does not count as a collision. `fresh`: types by url of the parameters that are written
+    together with this one.
     """
     try:
         definition = tenant_search_definition(resource, registry.type_ids)
     except FhirError as error:
         return error.issues
-    issues = list(_own(definition, registry))
+    issues = list(_own(definition, registry, {**fresh, definition.url: definition.type}))
     if issues:
         return issues
     bases = registry.resource_types if "Resource" in definition.bases else definition.bases
@@ -53,27 +58,28 @@ def _error(code: str, text: str, element: str) -> Issue:
     return Issue("error", code, text, f"SearchParameter.{element}")
 
 
-def _own(definition: SearchDefinition, registry: Registry) -> Iterator[Issue]:
+def _own(definition: SearchDefinition, registry: Registry, fresh: Mapping[str, str]) -> Iterator[Issue]:
     """Faults that do not depend on the base type."""
     if not _CODE.match(definition.code):
         text = "A search parameter's code is a letter followed by at most 63 letters, digits or hyphens."
         yield _error("value", text, "code")
     if definition.type not in TYPES - {"special"} | {"composite"}:
         yield _error("not-supported", f"Parameters of type {definition.type} cannot be defined here.", "type")
-    if definition.url.startswith("http://hl7.org/fhir/SearchParameter/"):
+    if definition.url.startswith(BASE_URL):
         yield _error("duplicate", "The url belongs to a search parameter of FHIR itself.", "url")
     if definition.type == "composite":
-        yield from _components(definition, registry)
+        yield from _components(definition, registry, fresh)
 
 
-def _components(definition: SearchDefinition, registry: Registry) -> Iterator[Issue]:
+def _components(definition: SearchDefinition, registry: Registry, fresh: Mapping[str, str]) -> Iterator[Issue]:
     kinds = []
     for url, _ in definition.components:
         component = registry.searches.get(url)
-        if component is None:
+        kind = fresh.get(url) or (component.type if component else None)
+        if kind is None:
             yield _error("not-found", "A component's definition is not a search parameter known here.", "component")
             return
-        kinds.append(component.type)
+        kinds.append(kind)
     if "token" in kinds:
         kinds.remove("token")
         kinds.insert(0, "token")

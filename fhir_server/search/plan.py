@@ -145,7 +145,7 @@ def _generic(param: SearchParam, expression: str, leaf: Leaf, registry: Registry
         try:
             found = evaluate(resource)
         except FhirPathError:
-            # Such as one value asked of several: the resource is valid all the same, the parameter has no value.
+            # Such as one value asked of several, or too much work: the resource is valid, the parameter has no value.
             return
         for kind, value, _ in found:
             if value is not None:
