@@ -19,14 +19,19 @@ CANONICAL_TYPES = (
     "StructureDefinition", "ValueSet", "CodeSystem", "ConceptMap", "SearchParameter", "OperationDefinition",
     "CapabilityStatement", "ImplementationGuide", "Questionnaire",
 )  # fmt: skip
-_NUMBER = re.compile(r"\d+|[A-Za-z]+")
+_NUMBER = re.compile(r"[0-9]+|[A-Za-z]+")
 
 
 def version_order(version: str) -> tuple[Any, ...]:
     """A key by which versions are compared: numbers as numbers, `1.0.0` after `1.0.0-ballot`."""
     core, _, label = version.partition("-")
-    parts = tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in _NUMBER.findall(core))
-    return parts, label == "", tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in _NUMBER.findall(label))
+    return _parts(core), label == "", _parts(label)
+
+
+def _parts(text: str) -> tuple[tuple[int, int, str], ...]:
+    # A number by its length and digits: `int` refuses very long ones, and a version is any text.
+    words = ((word.lstrip("0") if word.isdigit() else word, word.isdigit()) for word in _NUMBER.findall(text))
+    return tuple((1, len(word), word) if number else (0, 0, word) for word, number in words)
 
 
 class Canonicals:

@@ -69,7 +69,9 @@ def entries(definition: dict[str, Any]) -> Iterator[Entry]:
 
 def _by_id(index: int, element: dict[str, Any]) -> Steps | None:
     """What the id says; None when there is none or it does not say the same as the path."""
-    steps = tuple(Step(*part.split(":", 1)) for part in str(element.get("id", "")).split("."))
+    root, *parts = str(element.get("id", "")).split(".")
+    # Older tools write the name of an extension behind the root: `Extension:birthsex.url`.
+    steps = (Step(root.partition(":")[0]), *(Step(*part.split(":", 1)) for part in parts))
     names = element["path"].split(".")
     if len(steps) != len(names) or not all(_same(step, name) for step, name in zip(steps, names, strict=True)):
         return None

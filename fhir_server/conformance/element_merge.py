@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_server.conformance.differential import Entry
+from fhir_server.conformance.element_tree import is_maximum
 from fhir_server.conformance.element_types import IsA, narrowed
+from fhir_server.core.errors import TooCostly
 
 Element = dict[str, Any]
 Rule = Callable[[Any, Any, Entry], Any]
 
+# Each item of a pattern's list is looked for among the items of a value's.
+_MOST_PAIRS = 100_000
 _STRENGTHS = ("example", "preferred", "extensible", "required")
 _RULES = ("open", "openAtEnd", "closed")
 _VALUES = ("fixed", "pattern")
@@ -56,7 +60,7 @@ def _min(base: int, wanted: int, entry: Entry) -> int:
 
 
 def _max(base: str, wanted: str, entry: Entry) -> str:
-    if wanted != "*" and not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
+    if not is_maximum(wanted):
         raise entry.refusal("max is a whole number or *.")
     if most(wanted) > most(base):
         raise entry.refusal(f"max {wanted} is more than the base's {base}; a profile can only allow less.")
@@ -147,12 +151,18 @@ def _check_values(base: Element, found: Element, entry: Entry, source: str) -> N
             raise entry.refusal(f"there is one {kind}[x]; here are {', '.join(given)}.")
 
 
-def fits(value: Any, pattern: Any) -> bool:
+def fits(value: Any, pattern: Any, left: list[int] | None = None) -> bool:
     """Whether a value has all that a pattern says. https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.pattern_x_"""
+    left = [_MOST_PAIRS] if left is None else left
     if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(name in value and fits(value[name], p) for name, p in pattern.items())
+        return isinstance(value, dict) and all(n in value and fits(value[n], p, left) for n, p in pattern.items())
     if isinstance(pattern, list):
-        return isinstance(value, list) and all(any(fits(item, p) for item in value) for p in pattern)
+        if not isinstance(value, list):
+            return False
+        left[0] -= len(value) * len(pattern)
+        if left[0] < 0:
+            raise TooCostly("A pattern of so many values takes too long to compare.")
+        return all(any(fits(item, p, left) for item in value) for p in pattern)
     return bool(value == pattern)
 
 

@@ -51,6 +51,11 @@ class Node:
         return 1 + sum(node.size() for node in self.children) + sum(node.size() for node in self.slices.values())
 
 
+def is_maximum(text: str) -> bool:
+    """Whether an ElementDefinition.max is one: `*` or a number."""
+    return text == "*" or (text.isascii() and text.isdigit() and len(text) < 10)
+
+
 def new_node(element: Element) -> Node:
     """An element without children."""
     name = element["path"].rpartition(".")[2]

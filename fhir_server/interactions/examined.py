@@ -11,7 +11,10 @@ from typing import Any
 from fhir_server.conformance.definitions import FHIR_VERSION
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Issue
-from fhir_server.interactions.judging import ERRORS, distinct, judged, scope_of, softened
+from fhir_server.interactions.judging import ERRORS, distinct, following, judged, scope_of, softened
+from fhir_server.security import policy
+from fhir_server.validation.coding_systems import coding_issues
+from fhir_server.validation.issues import gap
 from fhir_server.validation.modes import ADVISE, storable
 from fhir_server.validation.run import check
 from fhir_server.validation.scope import Members, Scope
@@ -30,8 +33,10 @@ def examine(ctx: Context, resource: Any, profiles: Sequence[str] = ()) -> list[I
     checked: dict[str, None] = {}
     untold: dict[str, None] = {}
     # What has not the shape of R4 is not looked at further; a broken rule or code does not hide the others.
-    if all(issue.severity not in ERRORS or storable(issue) or issue.code == "invariant" for issue in found):
-        scope = scope_of(ctx)
+    if all(issue.severity not in ERRORS or _is_of_sound_shape(issue) for issue in found):
+        scope = following(ctx, scope_of(ctx))
+        if _reads_code_systems(ctx):
+            found += coding_issues(ctx.registry, resource, scope.membership.said)
         scope = replace(scope, membership=_Noting(scope.membership, untold))
         for verdict in judged(ctx, resource, asked=profiles, scope=scope):
             found += softened(verdict.issues) if verdict.mode == ADVISE else verdict.issues
@@ -40,6 +45,15 @@ def examine(ctx: Context, resource: Any, profiles: Sequence[str] = ()) -> list[I
     found = distinct(found)
     found.sort(key=lambda issue: _RANK.get(issue.severity, 0))
     return [*found, *_told(list(checked), list(untold))]
+
+
+def _reads_code_systems(ctx: Context) -> bool:
+    types = policy.readable_types(ctx, "r")
+    return (types is None or "CodeSystem" in types) and policy.rule(ctx, ("CodeSystem",), "r") is None
+
+
+def _is_of_sound_shape(issue: Issue) -> bool:
+    return storable(issue) or issue.code == "invariant" or gap(issue) is not None
 
 
 class _Noting:
@@ -55,6 +69,10 @@ class _Noting:
         if found is None:
             self._untold[value_set] = None
         return found
+
+    def said(self, system: str, code: str, display: str | None) -> Sequence[Issue]:
+        """As the members themselves."""
+        return self._members.said(system, code, display)
 
     def codes(self, value_set: str, most: int = 2000) -> frozenset[tuple[str, str]] | None:
         """As the members themselves."""

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from fhir_server.conformance import base_definitions
 from fhir_server.conformance.canonicals import Canonicals, Definitions
 from fhir_server.core.context import Context
-from fhir_server.core.errors import FhirError, Issue, NotFound
+from fhir_server.core.errors import FhirError, Issue, NotFound, TooCostly
 from fhir_server.interactions import stored
 from fhir_server.terminology.membership import Membership
 from fhir_server.validation.entries import entries, resolver
@@ -23,6 +23,7 @@ from fhir_server.validation.questionnaires import responses
 from fhir_server.validation.scope import Scope
 
 ERRORS = ("error", "fatal")
+_MOST_FOLLOWED = 50
 _BASE = "http://hl7.org/fhir/StructureDefinition/"
 # What is checked against another resource that the content names, by type.
 AGAINST_OTHERS = {"QuestionnaireResponse": responses.issues}
@@ -113,6 +114,8 @@ def _against(
     except NotFound:
         text = f"The profile {canonical} is not known here, so nothing was checked against it."
         return [Issue("error", "not-found", text, path, rule=canonical)]
+    except TooCostly:
+        raise
     except FhirError as error:
         said = error.issues[0]
         text = f"The profile {canonical} cannot be used ({said.expression or 'StructureDefinition'}: {said.text})"
@@ -166,6 +169,30 @@ def scope_of(ctx: Context) -> Scope:
     made = Scope(ctx.registry, definitions, Membership(ctx.registry, definitions, ctx.db, ctx.tenant.id))
     ctx.memo[Scope, ctx.registry] = made
     return made
+
+
+def following(ctx: Context, scope: Scope) -> Scope:
+    """The same, which also finds what references lead to on this server, as far as the caller may read it: for who
+    asks, not for writes. The first 50 are followed."""
+    found: dict[str, dict[str, Any] | None] = {}
+
+    def resolve(reference: str) -> dict[str, Any] | None:
+        name = stored.local(ctx, {"reference": reference})
+        if name is None or (name not in found and len(found) >= _MOST_FOLLOWED):
+            return None
+        if name not in found:
+            found[name] = _readable(ctx, name)
+        return found[name]
+
+    return replace(scope, resolve=resolve)
+
+
+def _readable(ctx: Context, name: str) -> dict[str, Any] | None:
+    type_, _, id_ = name.partition("/")
+    try:
+        return stored.get(ctx, type_, id_) if type_ in ctx.registry.type_ids else None
+    except FhirError:
+        return None
 
 
 def _stored_target(ctx: Context) -> Callable[[str], dict[str, Any] | None]:

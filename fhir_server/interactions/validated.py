@@ -11,7 +11,7 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Issue, Unprocessable
 from fhir_server.interactions.judging import AGAINST_OTHERS, ERRORS, distinct, has_extensions, judged, softened
 from fhir_server.validation import tagging
-from fhir_server.validation.modes import ADVISE, REJECT, TAG, Policy, policy_of, storable
+from fhir_server.validation.modes import ADVISE, DECIDING, REJECT, TAG, Policy, policy_of, storable
 from fhir_server.validation.run import faults
 
 
@@ -27,7 +27,7 @@ def accept(ctx: Context, resource: dict[str, Any], *, expected_type: str | None 
     found = faults(ctx.registry, resource, expected_type=expected_type)
     if "validation" not in ctx.tenant.settings and not found and _is_plain(resource, ctx.registry.canonicals):
         return
-    refused, kept = _divided(found, policy_of(ctx.tenant.settings, resource["resourceType"]))
+    refused, kept = _divided(found, resource["resourceType"], policy_of(ctx.tenant.settings, resource["resourceType"]))
     if not refused:
         for verdict in judged(ctx, resource, (REJECT, TAG)):
             side = kept if verdict.mode == TAG else refused
@@ -51,9 +51,10 @@ def _is_plain(resource: dict[str, Any], canonicals: Canonicals) -> bool:
     return not (resource["resourceType"] in AGAINST_OTHERS or "entry" in resource or has_extensions(canonicals))
 
 
-def _divided(found: list[Issue], policy: Policy) -> tuple[list[Issue], list[Issue]]:
+def _divided(found: list[Issue], resource_type: str, policy: Policy) -> tuple[list[Issue], list[Issue]]:
     """What is wrong by R4 itself: (what refuses the resource, what is only noted on it)."""
-    return ([], found) if policy.mode == TAG and all(map(storable, found)) else (found, [])
+    keeps = policy.mode == TAG and resource_type not in DECIDING and all(map(storable, found))
+    return ([], found) if keeps else (found, [])
 
 
 def _notes(ctx: Context, resource: dict[str, Any]) -> list[Issue]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from fhir_server.conformance.canonicals import Definitions
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, Issue, NotFound, outcome
 from fhir_server.core.resource_json import decode
@@ -10,6 +9,7 @@ from fhir_server.interactions import rehearsal
 from fhir_server.interactions.examined import examine
 from fhir_server.interactions.read import read
 from fhir_server.operations.call import OperationCall
+from fhir_server.operations.readable_definitions import ReadableDefinitions
 from fhir_server.security import policy
 
 _MODES = ("create", "update", "delete", "profile")
@@ -61,7 +61,7 @@ def _check_mode(call: OperationCall, mode: str | None, profiles: list[str]) -> N
 def _profiles(ctx: Context, call: OperationCall) -> list[str]:
     given = call.parameters.get("profile", ())
     asked = list(dict.fromkeys([given] if isinstance(given, str) else given))
-    definitions = Definitions(ctx.registry.canonicals, ctx.db, ctx.tenant.id)
+    definitions = ReadableDefinitions(ctx)
     for canonical in asked:
         if definitions.find("StructureDefinition", canonical) is None:
             text = f"The profile {canonical} is not known here: store it, or install the package that has it."

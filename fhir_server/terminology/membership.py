@@ -3,11 +3,11 @@
 https://hl7.org/fhir/R4/terminologies.html#binding, https://hl7.org/fhir/R4/fhirpath.html#functions
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from fhir_server.conformance import canonicals
 from fhir_server.conformance.registry import Registry
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, Issue
 from fhir_server.storage.session import Session
 from fhir_server.terminology.compose import contains, selection, used_systems
 from fhir_server.terminology.definitions import Definitions, identity, imported_by
@@ -15,6 +15,7 @@ from fhir_server.terminology.kept import Kept
 from fhir_server.terminology.listed import known
 from fhir_server.terminology.resources import Resources
 from fhir_server.terminology.systems import Selection
+from fhir_server.terminology.validate_code import Question, in_code_system
 
 Codes = frozenset[tuple[str, str]]
 _codes = Kept(1_000_000)
@@ -66,6 +67,13 @@ class Membership:
             return known(self._here, system, code)
         except FhirError:
             return None
+
+    def said(self, system: str, code: str, display: str | None) -> Sequence[Issue]:
+        """What the system of a coding has to say against it, at `code` or `display`; () where that cannot be told."""
+        try:
+            return in_code_system(self._here, Question(system, code, display, at="")).issues
+        except FhirError:
+            return ()
 
     def subsumes(self, system: str, a: str, b: str) -> bool | None:
         """Whether code `a` is the same as `b` or above it."""

@@ -14,7 +14,11 @@ def _on_object(registry: Registry, structure: Structure) -> Visit | None:
     table = {name: choice for choice, names in structure.choices.items() for name in names}
     table.update({f"_{name}": choice for name, choice in list(table.items())})
 
+    names = frozenset(table)
+
     def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
+        if len(names.intersection(value)) < 2:
+            return
         seen: dict[str, str] = {}
         for key in value:
             choice = table.get(key)

@@ -4,13 +4,14 @@ Definitions are R4's, this server's and the tenant's. Others' extensions are oth
 a reader must understand. https://hl7.org/fhir/R4/extensibility.html
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from fhir_server.conformance.canonicals import Definitions
 from fhir_server.conformance.registry import Registry, base_registry
 from fhir_server.conformance.structures import Structure
-from fhir_server.core.errors import Issue
+from fhir_server.core.errors import Issue, Unprocessable
 from fhir_server.fhirpath import FhirPathError, Node, compile_node_expression
 from fhir_server.validation import walk
 from fhir_server.validation.profiles.contexts import names_of, stands_right
@@ -67,6 +68,9 @@ class _NoMembers:
     def codes(self, value_set: str, most: int = 2000) -> frozenset[tuple[str, str]] | None:
         return None
 
+    def said(self, system: str, code: str, display: str | None) -> Sequence[Issue]:
+        return ()
+
     def subsumes(self, system: str, a: str, b: str) -> bool | None:
         return None
 
@@ -120,7 +124,13 @@ def _look_at(at: _Pass, parent: Node, kind: str, path: Path, prefix: str = "") -
             continue
         counts[url] = counts.get(url, 0) + 1
         place: Path = (path, kind, index)
-        plan = at.trial.plans.target(at.trial.scope, url)
+        try:
+            plan = at.trial.plans.target(at.trial.scope, url)
+        except Unprocessable as unusable:
+            said = unusable.issues[0].text
+            text = f"The definition of this extension cannot be used: {said}"
+            at.fail(place, "processing", text, rule=f"{url}#Extension")
+            continue
         if plan is None or plan.definition is None or plan.type != "Extension":
             _unknown(at, url, kind, place)
         else:

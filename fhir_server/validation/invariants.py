@@ -12,12 +12,12 @@ from typing import Any
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Constraint, Element, Structure
-from fhir_server.fhirpath import CannotTell, Env, FhirPathError, Node, compile_node_expression, paths_of
+from fhir_server.fhirpath import CannotTell, Env, FhirPathError, Node, compile_node_expression, compiled, paths_of
 from fhir_server.fhirpath.compile import Compiler
 from fhir_server.fhirpath.functions import FUNCTIONS
 from fhir_server.fhirpath.parser import parse
 from fhir_server.fhirpath.syntax import Binary, Call, Index, Literal, Member, Sign, Tree, TypeTest
-from fhir_server.validation.walk import Path, Rule, Visit, Walk
+from fhir_server.validation.walk import Gated, Path, Rule, Visit, Walk
 
 # Checked elsewhere: ele-1 and sqty-1's emptiness in the schema, references and narrative in their own files.
 ELSEWHERE = frozenset({"ele-1", "ref-1", "dom-3", "txt-1", "txt-2"})
@@ -26,18 +26,6 @@ ELSEWHERE = frozenset({"ele-1", "ref-1", "dom-3", "txt-1", "txt-2"})
 CORRECTED: Mapping[str, tuple[str, str]] = {
     # `Boolean` is FHIRPath's own type, which no element of a resource has.
     "que-7": ("answer is Boolean", "answer is boolean"),
-}
-
-
-
-def _content_or_parts(nodes: list[Node], env: Env) -> bool:
-    extension = nodes[0][1]
-    return ("extension" in extension) is not any(key.lstrip("_").startswith("value") for key in extension)
-
-
-# Expressions of what nearly every resource has a dozen of, written out: an extension's value has fifty types.
-_WRITTEN_OUT: Mapping[str, Callable[[list[Node], Env], bool]] = {
-    "extension.exists() != value.exists()": _content_or_parts,
 }
 
 _LAMBDAS = frozenset({"where", "select", "all", "exists", "repeat", "aggregate", "iif", "trace", "sort"})
@@ -56,15 +44,22 @@ def compile_constraint(registry: Registry, type_: str, constraint: Constraint) -
 
     A constraint on a choice element may name elements that only one of its types has: it says nothing of the others.
     """
+    found = _read(registry, type_, constraint)
+    return None if found is None else (found[0], found[1].condition(), constraint)
+
+
+def _read(
+    registry: Registry, type_: str, constraint: Constraint
+) -> tuple[frozenset[str] | None, compiled.Compiled, bool] | None:
+    """(properties one of which must be there, the expression, whether it uses the environment)."""
     text = constraint.expression
     if constraint.key in CORRECTED:
         text = text.replace(*CORRECTED[constraint.key])
     try:
-        compiled, _ = compile_node_expression(text, type_, registry)
+        made, needs_env = compile_node_expression(text, type_, registry)
     except FhirPathError:
         return None
-    test = _WRITTEN_OUT.get(text) or compiled.condition()
-    return _gate(parse(text), registry, type_, test), test, constraint
+    return _gate(parse(text), registry, type_, made.condition()), made, needs_env
 
 
 def _gate(tree: Tree, registry: Registry, type_: str, test: Test) -> frozenset[str] | None:
@@ -144,46 +139,40 @@ def _joined(registry: Registry, *trees: Tree) -> frozenset[str] | None:
 
 def _chosen(
     severities: frozenset[str], registry: Registry, type_: str, constraints: tuple[Constraint, ...]
-) -> list[Compiled]:
-    wanted = [c for c in constraints if c.severity in severities and c.key not in ELSEWHERE and c.expression]
-    compiled = [compile_constraint(registry, type_, constraint) for constraint in wanted]
-    return [each for each in compiled if each is not None]
+) -> Iterator[Gated]:
+    for constraint in constraints:
+        if constraint.severity in severities and constraint.key not in ELSEWHERE and constraint.expression:
+            found = _read(registry, type_, constraint)
+            if found is not None:
+                gate, made, needs_env = found
+                test = _in_context(made.of_item()) if needs_env else made.of_item()
+                yield Gated(gate, _visit(type_, test, constraint))
 
 
-def _on_object(severities: frozenset[str], registry: Registry, structure: Structure) -> Visit | None:
-    compiled = _chosen(severities, registry, structure.name, structure.constraints)
-    return _visit(structure.name, compiled) if compiled else None
+def _in_context(test: compiled.ItemTest) -> compiled.ItemTest:
+    """The same where `%context` is the element; and each evaluation has a budget of its own."""
+
+    def within(node: Node, env: Env) -> bool | None:
+        env.context = [node]
+        return test(node, env)
+
+    return within
 
 
-def _on_element(
-    severities: frozenset[str], registry: Registry, structure: Structure, element: Element
-) -> Visit | None:
-    compiled = _chosen(severities, registry, element.type, element.constraints)
-    return _visit(element.type, compiled) if compiled else None
+def _on_object(severities: frozenset[str], registry: Registry, structure: Structure) -> list[Gated]:
+    return list(_chosen(severities, registry, structure.name, structure.constraints))
 
 
-def _visit(type_: str, compiled: list[Compiled]) -> Visit:
-    if len(compiled) == 1:
-        return _visit_one(type_, *compiled[0])
-    visits = [_visit_one(type_, *each) for each in compiled]
-
-    def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
-        for each in visits:
-            each(value, sibling, path, walk)
-
-    return visit
+def _on_element(severities: frozenset[str], registry: Registry, structure: Structure, element: Element) -> list[Gated]:
+    return list(_chosen(severities, registry, element.type, element.constraints))
 
 
-def _visit_one(type_: str, gate: frozenset[str] | None, test: Test, constraint: Constraint) -> Visit:
+def _visit(type_: str, test: compiled.ItemTest, constraint: Constraint) -> Visit:
     key, severity = constraint.key, constraint.severity
 
     def visit(value: Any, sibling: dict[str, Any] | None, path: Path, walk: Walk) -> None:
-        if gate is not None and gate.isdisjoint(value):
-            return
         try:
-            # `%context` is the element; and each evaluation has a budget of its own.
-            walk.env.context = node = [(type_, value, sibling)]
-            held = test(node, walk.env)
+            held = test((type_, value, sibling), walk.env)
         except CannotTell:
             return
         except FhirPathError as error:

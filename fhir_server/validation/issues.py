@@ -16,6 +16,7 @@ from fhir_server.validation.primitives import FORMS, PRIMITIVES
 _MOST = 50
 _MOST_LOOKED_AT = 2000
 _MOST_CODES = 12
+_INDEX = re.compile(r"\[[0-9]+\]")
 _is_code = re.compile(PRIMITIVES["code"]["pattern"]).search
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 
@@ -67,6 +68,15 @@ class Place:
 def rule_of(path: str) -> str:
     """The key of what R4's definition says of an element: `http://hl7.org/fhir/StructureDefinition/Patient#Patient.name`."""
     return f"{_DEFINITION}{path.partition('.')[0]}#{path}"
+
+
+def gap(issue: Issue) -> str | None:
+    """The type of the resource whose own element, or one of its backbone's, is required and missing; None for another
+    issue. What is there has the shape that R4 gives it, so that all other rules can be looked at, too."""
+    path = (issue.rule or "").partition("#")[2]
+    if issue.code != "required" or _INDEX.sub("", issue.expression or "") != path.removesuffix("[x]"):
+        return None
+    return path.partition(".")[0]
 
 
 def schema_issues(registry: Registry, resource_type: str, errors: Iterator[Any], prefix: str) -> list[Issue]:

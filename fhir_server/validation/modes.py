@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.core.errors import Issue
+from fhir_server.validation.issues import gap
 from fhir_server.validation.references import REFERENCE_RULES
 
 REJECT, TAG, ADVISE, OFF = "reject", "tag", "advise", "off"
@@ -82,6 +83,14 @@ def _check_part(part: Any, path: str, names: Collection[str]) -> list[Issue]:
 
 # What breaks one of these says something about the content, and the server can hold it all the same.
 _KEPT_CODES = frozenset({"invariant", "code-invalid"})
+# Types that this server only keeps, finds and shows: nothing in it relies on an element that R4 requires of them.
+WITH_GAPS = frozenset({
+    "AllergyIntolerance", "ClinicalImpression", "Condition", "DiagnosticReport", "FamilyMemberHistory", "Goal",
+    "ImagingStudy", "Immunization", "Media", "MedicationAdministration", "MedicationDispense", "MedicationStatement",
+    "Observation", "Procedure", "RiskAssessment",
+})  # fmt: skip
+# Types by which this server decides who sees what: a code that it does not know would decide nothing.
+DECIDING = frozenset({"Consent"})
 # Markup that could run in a reader's browser is stored in no mode.
 _NEVER = frozenset({"txt-1"})
 
@@ -92,8 +101,13 @@ def harmful(issue: Issue) -> bool:
 
 
 def storable(issue: Issue) -> bool:
-    """Whether data with this fault can be kept in the mode `tag`: broken invariants, bindings and references. What has
-    no place in R4's JSON (structure, required, value) is refused in every mode."""
+    """Whether data with this fault can be kept in the mode `tag`: broken invariants, bindings and references, and gaps
+    in what feeds bring. What has no place in R4's JSON (structure, value) is refused in every mode."""
     if harmful(issue):
         return False
-    return issue.code in _KEPT_CODES or issue.rule in REFERENCE_RULES
+    return issue.code in _KEPT_CODES or issue.rule in REFERENCE_RULES or _is_kept_gap(issue)
+
+
+def _is_kept_gap(issue: Issue) -> bool:
+    # Pages show the parts of a resource one by one, and rely on what each of them must have.
+    return gap(issue) in WITH_GAPS and (issue.expression or "").count(".") == 1

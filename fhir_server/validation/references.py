@@ -101,12 +101,14 @@ def _fragments(value: Any) -> Iterator[str]:
     layer = [value]
     while layer:
         item = layer.pop()
-        if isinstance(item, dict):
+        kind = type(item)
+        if kind is str:
+            if item[:1] == "#":
+                yield item
+        elif kind is dict:
             layer.extend(item.values())
-        elif isinstance(item, list):
+        elif kind is list:
             layer.extend(item)
-        elif isinstance(item, str) and item[:1] == "#":
-            yield item
 
 
 def _on_object(registry: Registry, structure: Structure) -> Visit | None:

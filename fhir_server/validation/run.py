@@ -16,7 +16,7 @@ from fhir_server.validation.choices import CHOICES
 from fhir_server.validation.codings import CODINGS
 from fhir_server.validation.extensions import own_issues
 from fhir_server.validation.invariants import invariants
-from fhir_server.validation.issues import schema_issues
+from fhir_server.validation.issues import gap, schema_issues
 from fhir_server.validation.narrative import NARRATIVE
 from fhir_server.validation.questionnaires.definitions import QUESTIONNAIRE_REMARKS, QUESTIONNAIRES
 from fhir_server.validation.references import REFERENCES
@@ -87,13 +87,13 @@ class _Validator:
     def issues(self, resource: dict[str, Any], remarks: bool = False) -> list[Issue]:
         found: list[Issue] = []
         path: Path = (None, resource["resourceType"], None)
-        # The rules rely on the shape, so a resource that has another is not looked at further; codes are no shape.
+        # The rules rely on the shape, so a resource that has another is not looked at further.
         self._shape(resource, path, found)
-        if not found or _only_codes(found):
+        if not found or _is_sound(found):
             self._resource(resource, path, resource, found)
             if "extension" in resource:
                 found.extend(own_issues(resource))
-        if remarks and all(issue.code == "invariant" for issue in found):
+        if remarks and all(issue.code == "invariant" or gap(issue) for issue in found):
             walk = Walk(resource, resource, found)
             self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, walk)
         return found
@@ -106,7 +106,7 @@ class _Validator:
         if not schema.is_valid(resource):
             errors = schema.iter_errors(resource)
             found.extend(schema_issues(self._registry, resource_type, errors, expression(path)))
-        if (not found or _only_codes(found)) and not self._holders(resource_type).isdisjoint(resource):
+        if (not found or _is_sound(found)) and not self._holders(resource_type).isdisjoint(resource):
             self._shapes.walk(self._shapes.plan(resource_type), resource, path, Walk(resource, resource, found))
 
     def _holders(self, resource_type: str) -> frozenset[str]:
@@ -146,8 +146,9 @@ class _Validator:
         self._remarks.walk(self._remarks.plan(resource["resourceType"]), resource, path, inner)
 
 
-def _only_codes(found: list[Issue]) -> bool:
-    return all(issue.code == "code-invalid" for issue in found)
+def _is_sound(found: list[Issue]) -> bool:
+    """Whether nothing is wrong with the shape of what is there: codes are no shape, and a gap has none."""
+    return all(issue.code == "code-invalid" or gap(issue) for issue in found)
 
 
 _validators: dict[int, tuple[Registry, _Validator]] = {}

@@ -1,11 +1,12 @@
 """What a profile is checked against besides the resource itself: definitions, codes, and what references point to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fhir_server.conformance.canonicals import Definitions
 from fhir_server.conformance.registry import Registry
+from fhir_server.core.errors import Issue
 
 
 class Members(Protocol):
@@ -16,6 +17,9 @@ class Members(Protocol):
 
     def codes(self, value_set: str, most: int = 2000) -> frozenset[tuple[str, str]] | None:
         """The (system, code) pairs of a value set that has at most so many."""
+
+    def said(self, system: str, code: str, display: str | None) -> Sequence[Issue]:
+        """What a code system has to say against a coding, at `code` or `display`."""
 
     def subsumes(self, system: str, a: str, b: str) -> bool | None:
         """Whether code `a` subsumes code `b`."""

@@ -5,9 +5,9 @@ they answer is bound into a plan per structure. A plan only has entries for prop
 that lead to such, and the pass only follows properties that the instance has.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Element, Structure
@@ -46,13 +46,23 @@ class Walk:
 Visit = Callable[[Any, "dict[str, Any] | None", Path, Walk], None]
 
 
+class Gated(NamedTuple):
+    """A visit to objects that have one of the properties; others need none. names None: to every value."""
+
+    names: frozenset[str] | None
+    visit: Visit
+
+
+Wish = Visit | Gated | Sequence[Gated] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """on_object: what to do with every object of a structure; on_element: with every item of an element."""
 
     name: str
-    on_object: Callable[[Registry, Structure], Visit | None] = lambda registry, structure: None
-    on_element: Callable[[Registry, Structure, Element], Visit | None] = lambda registry, structure, element: None
+    on_object: Callable[[Registry, Structure], Wish] = lambda registry, structure: None
+    on_element: Callable[[Registry, Structure, Element], Wish] = lambda registry, structure, element: None
 
 
 # What happens to one property: (its value, the object, the object's place, pass).
@@ -61,11 +71,10 @@ Follow = Callable[[Any, dict[str, Any], Path, Walk], None]
 
 @dataclass(slots=True)
 class Plan:
-    """What happens to the objects of one structure. names: of the children, to see at once that an object has none."""
+    """What happens to the objects of one structure."""
 
-    visits: tuple[Visit, ...] = ()
+    visits: tuple[Gated, ...] = ()
     children: dict[str, Follow] = field(default_factory=dict)
-    names: frozenset[str] = frozenset()
 
 
 class Plans:
@@ -85,20 +94,20 @@ class Plans:
         if found is None:
             found = self._plans[type_] = Plan()
             structure = self._registry.structures[type_]
-            found.visits = tuple(v for rule in self._rules if (v := rule.on_object(self._registry, structure)))
+            found.visits = _gated(rule.on_object(self._registry, structure) for rule in self._rules)
             for element in structure.elements.values():
                 found.children.update(self._children(structure, element))
-            found.names = frozenset(found.children)
         return found
 
     def _children(self, structure: Structure, element: Element) -> dict[str, Follow]:
-        visits = tuple(v for rule in self._rules if (v := rule.on_element(self._registry, structure, element)))
+        visits = _gated(rule.on_element(self._registry, structure, element) for rule in self._rules)
         name = element.choice or element.name
         kind = self._registry.structures[element.type].kind
         if kind == "resource":
-            return {element.name: _leaves(name, (*visits, self._inline), None)}
+            return {element.name: _leaves(name, (*visits, Gated(None, self._inline)), None)}
         if kind != "primitive-type":
-            return {element.name: _objects(name, visits, self.plan(element.type))}
+            follow = _object if element.max == 1 else _objects
+            return {element.name: follow(name, visits, self.plan(element.type))}
         children = {f"_{element.name}": _siblings(name, element.name, self.plan("Element"))}
         if visits:
             children[element.name] = _leaves(name, visits, f"_{element.name}")
@@ -112,55 +121,63 @@ class Plans:
         _walk(plan, value, path, walk)
 
 
+def _gated(wishes: Iterable[Wish]) -> tuple[Gated, ...]:
+    found: list[Gated] = []
+    for wish in wishes:
+        if isinstance(wish, Gated):
+            found.append(wish)
+        elif callable(wish):
+            found.append(Gated(None, wish))
+        else:
+            found.extend(wish or ())
+    return tuple(found)
+
+
 def _walk(plan: Plan, value: dict[str, Any], path: Path, walk: Walk) -> None:
-    for visit in plan.visits:
-        visit(value, None, path, walk)
-    if not plan.names.isdisjoint(value):
-        _follow(plan.children, value, path, walk)
+    for names, visit in plan.visits:
+        if names is None or not names.isdisjoint(value):
+            visit(value, None, path, walk)
+    children = plan.children
+    for key in value:
+        if key in children:
+            children[key](value[key], value, path, walk)
 
 
-def _follow(children: dict[str, Follow], value: dict[str, Any], path: Path, walk: Walk) -> None:
-    for key, item in value.items():
-        follow = children.get(key)
-        if follow is not None:
-            follow(item, value, path, walk)
-
-
-def _objects(name: str, visits: tuple[Visit, ...], plan: Plan) -> Follow:
-    """Follows an element whose items are objects of one structure."""
-
-    every: tuple[Visit, ...] | None = None
+def _object(name: str, visits: tuple[Gated, ...], plan: Plan) -> Follow:
+    """Follows an element that is one object of a structure."""
+    children, every = plan.children, visits + plan.visits
 
     def follow(item: Any, owner: dict[str, Any], path: Path, walk: Walk) -> None:
-        nonlocal every
-        if every is None:
-            # Plans of types that hold one another are only whole once all are made.
-            every = visits + plan.visits
-        names = plan.names
-        if type(item) is not list:
-            place: Path = (path, name, None)
-            for visit in every:
-                visit(item, None, place, walk)
-            if not names.isdisjoint(item):
-                _follow(plan.children, item, place, walk)
-        elif every:
-            for i, each in enumerate(item):
-                place = (path, name, i)
-                for visit in every:
-                    visit(each, None, place, walk)
-                if not names.isdisjoint(each):
-                    _follow(plan.children, each, place, walk)
-        else:
-            # Most objects are passed through, if anything in them is looked at: codings, names.
-            for i, each in enumerate(item):
-                if not names.isdisjoint(each):
-                    _follow(plan.children, each, (path, name, i), walk)
+        for names, visit in every:
+            if names is None or not names.isdisjoint(item):
+                visit(item, None, (path, name, None), walk)
+        for key in item:
+            if key in children:
+                children[key](item[key], item, (path, name, None), walk)
 
     return follow
 
 
-def _leaves(name: str, visits: tuple[Visit, ...], beside: str | None) -> Follow:
+def _objects(name: str, visits: tuple[Gated, ...], plan: Plan) -> Follow:
+    """Follows an element that is a list of objects of one structure."""
+    children, every = plan.children, visits + plan.visits
+
+    def follow(item: Any, owner: dict[str, Any], path: Path, walk: Walk) -> None:
+        for i, each in enumerate(item):
+            # Most objects are passed through, if anything in them is looked at: codings, names.
+            for names, visit in every:
+                if names is None or not names.isdisjoint(each):
+                    visit(each, None, (path, name, i), walk)
+            for key in each:
+                if key in children:
+                    children[key](each[key], each, (path, name, i), walk)
+
+    return follow
+
+
+def _leaves(name: str, gated: tuple[Gated, ...], beside: str | None) -> Follow:
     """Follows an element whose items have no plan: primitives, and inline resources."""
+    visits = tuple(visit for _, visit in gated)
 
     def follow(item: Any, owner: dict[str, Any], path: Path, walk: Walk) -> None:
         if type(item) is list:

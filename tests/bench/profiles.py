@@ -6,21 +6,23 @@ share the processor's cores.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
 from fhir_server.core.resource_json import decode
 from fhir_server.validation.extensions import extension_issues
 from fhir_server.validation.profile import profile_issues
-from fhir_server.validation.run import check, validate
+from fhir_server.validation.run import check, faults, validate
 from tests.bench.measure import Cell
-from tests.shared_data import SHARED, shared_file
+from tests.shared_data import SHARED, examples, shared_file
 from tests.validation.profiles import clinic
 from tests.validation.profiles.kit import CORE
 
 NAME = "profiles"
 _RUNS, _EACH = 200, 20
 _BUNDLE = 100
+_TYPICAL = frozenset({"Observation-f001.json", "Encounter-f201.json", "Claim-100156.json", "Bundle-report.json"})
 
 
 def _usual(work: Callable[[], Any], each: int, runs: int) -> float:
@@ -53,6 +55,9 @@ def cells() -> list[Cell]:
         made.append(_cell("base, HL7's patient-example", lambda: validate(scope.registry, example), target=0.030))
         pressure = decode(shared_file("fhirpath/observation-example.json").read_text())
         made.append(_cell("base, HL7's observation-example", lambda: validate(scope.registry, pressure)))
+        for name, text in examples():
+            if name in _TYPICAL:
+                made.append(_cell(f"base, R4's {name}", partial(faults, scope.registry, decode(text))))
         made.append(_cell("profile, R4's bodyweight", lambda: profile_issues(scope, pressure, f"{CORE}bodyweight")))
     made.append(_cell("base, a Patient like US Core's", lambda: validate(scope.registry, first)))
     made.append(_cell("profile, a Patient like US Core's", lambda: profile_issues(scope, first, clinic.PATIENT)))

@@ -70,3 +70,11 @@ def test_what_a_tenant_stores_is_found_until_it_is_deleted(client: Client, tenan
     assert second is not None and second["version"] == "2"
     client.delete(f"ValueSet/{made.json['id']}")
     assert found() is None
+
+
+def test_any_text_can_be_compared_as_a_version() -> None:
+    """`int` refuses numbers of more than 4,300 digits; a version is whatever somebody wrote."""
+    long = "1" * 5000
+    assert version_order("2") < version_order(long) < version_order(f"{long}0")
+    assert version_order("007") == version_order("7") and version_order("\u0665") == version_order("")
+    assert chosen([row(long, rid=1), row("2", rid=2)]) == long

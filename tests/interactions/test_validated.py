@@ -223,6 +223,17 @@ def test_what_cannot_be_stored_is_refused_in_every_mode(tagging: Client, what: s
     assert tagging.post("Patient", {**PATIENT, **added}).status == 422
 
 
+def test_what_decides_who_sees_what_is_kept_only_when_it_can_be_understood(tagging: Client) -> None:
+    assert policy(tagging, type="Consent", mode="tag").status == 200
+    consent = {
+        "resourceType": "Consent", "status": "active", "scope": {"text": "x"}, "category": [{"text": "x"}],
+        "patient": {"reference": "Patient/p"}, "policyRule": {"text": "x"}, "provision": {"type": "deny"},
+    }  # fmt: skip
+    assert tagging.post("Consent", {**consent, "status": "Active"}).status == 422
+    assert tagging.post("Consent", {**consent, "provision": {"type": "Deny"}}).status == 422
+    assert tagging.post("Consent", consent).status == 201
+
+
 def test_many_issues_are_counted(tagging: Client) -> None:
     stored = tagging.create({**PATIENT, "telecom": [{"system": "phone", "use": "x", "value": "1"}] * 30})
     assert len(rules(stored)) == 21

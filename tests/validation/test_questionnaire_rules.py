@@ -1,6 +1,7 @@
 """Questionnaires that can work, and responses against the Questionnaire that they name. What each kind of answer may be
 is in tests/features/scheduling/test_answers.py."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from fhir_server.conformance.registry import base_registry
 from fhir_server.core.errors import Unprocessable
 from fhir_server.validation.questionnaires import responses
-from fhir_server.validation.run import validate
+from fhir_server.validation.run import check, validate
 from fhir_server.validation.scope import Scope
 
 Json = dict[str, Any]
@@ -155,3 +156,102 @@ def test_where_the_questionnaire_is_found() -> None:
     assert told(None, local, resolve=lambda name: FORM if name == "Questionnaire/1" else None) != []
     assert told(None, local, resolve=lambda name: {"resourceType": "Patient"}) == []
     assert told(None, {"resourceType": "QuestionnaireResponse", "status": "completed"}) == []
+
+
+# -- what R4's extensions say of questions -------------------------------------------------------------------------------
+
+EXTENSION = "http://hl7.org/fhir/StructureDefinition/"
+
+
+def says(name: str, *parts: Json, **value: Any) -> Json:
+    return {"url": EXTENSION + name, **({"extension": list(parts)} if parts else value)}
+
+
+def rule(expression: str, severity: str = "error") -> Json:
+    named = {"key": {"valueId": "q-1"}, "severity": {"valueCode": severity}, "human": {"valueString": "So it is."}}
+    parts = {**named, "expression": {"valueString": expression}}
+    return says("questionnaire-constraint", *({"url": url, **value} for url, value in parts.items()))
+
+
+def coded(code: str) -> Json:
+    return {"valueCoding": {"system": "urn:c", "code": code}}
+
+
+def quantity(code: str) -> Json:
+    return {"valueQuantity": {"value": 1, "system": "urn:c", "code": code}}
+
+
+NONE = {**coded("none"), "extension": [says("questionnaire-optionExclusive", valueBoolean=True)]}
+KINDS = [says("questionnaire-referenceResource", valueCode=name) for name in ("Patient", "Device")]
+EXTENDED: list[tuple[str, Json, list[Json], list[Json], str]] = [
+    ("regex", item("1", "string", extension=[says("regex", valueString="[A-Z]+")]), [{"valueString": "AB"}],
+     [{"valueString": "Ab"}], "valueString"),
+    ("minLength", item("1", "string", extension=[says("minLength", valueInteger=2)]), [{"valueString": "AB"}],
+     [{"valueString": "A"}], "valueString"),
+    ("maxDecimalPlaces", item("1", "decimal", extension=[says("maxDecimalPlaces", valueInteger=1)]),
+     [{"valueDecimal": Decimal("1.5")}], [{"valueDecimal": Decimal("1.55")}], "valueDecimal"),
+    ("maxSize", item("1", "attachment", extension=[says("maxSize", valueDecimal=1)]), [{"valueAttachment": {"size": 1000}}],
+     [{"valueAttachment": {"size": 2_000_000}}], "valueAttachment"),
+    ("mimeType", item("1", "attachment", extension=[says("mimeType", valueCode="image/png"), says("mimeType", valueCode="image/gif")]),
+     [{"valueAttachment": {"contentType": "image/gif"}}], [{"valueAttachment": {"contentType": "text/plain"}}], "valueAttachment"),
+    ("unitOption", item("1", "quantity", extension=[says("questionnaire-unitOption", valueCoding={"system": "urn:c", "code": "kg"})]),
+     [quantity("kg")], [quantity("g")], "valueQuantity"),
+    ("unitValueSet", item("1", "quantity", extension=[says("questionnaire-unitValueSet", valueCanonical=COLOURS)]),
+     [quantity("red")], [quantity("g")], "valueQuantity"),
+    ("referenceResource", item("1", "reference", extension=KINDS), [{"valueReference": {"reference": "Device/1"}}],
+     [{"valueReference": {"reference": "Group/1"}}], "valueReference"),
+    ("optionExclusive", item("1", "choice", repeats=True, answerOption=[coded("a"), coded("b"), NONE]), [coded("a"), coded("b")],
+     [coded("none"), coded("a")], "valueCoding"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "question", "good", "bad", "place"), EXTENDED, ids=[row[0] for row in EXTENDED])
+def test_extensions_of_questions(what: str, question: Json, good: list[Json], bad: list[Json], place: str) -> None:
+    form = questionnaire(question)
+    assert told(form, response(answer("1", *good))) == []
+    assert [row[0] for row in told(form, response(answer("1", *bad)))] == [f"QuestionnaireResponse.item[0].answer[0].{place}"]
+
+
+def test_an_answer_that_excludes_others_may_stand_alone() -> None:
+    form = questionnaire(item("1", "choice", repeats=True, answerOption=[coded("a"), NONE]))
+    assert told(form, response(answer("1", coded("none")))) == []
+
+
+def test_rules_of_the_questionnaire_and_of_its_items() -> None:
+    form = questionnaire(
+        item("1", "integer", extension=[rule("answer.value > 3", "warning")]), item("2", "integer"), extension=[rule("item.count() = 2")]
+    )
+    good = response(answer("1", {"valueInteger": 4}), answer("2", {"valueInteger": 1}))
+    assert told(form, good) == []
+    bad = response(answer("1", {"valueInteger": 3}))
+    assert told(form, bad) == [
+        ("QuestionnaireResponse", "invariant", "error"), ("QuestionnaireResponse.item[0]", "invariant", "warning"),
+    ]  # fmt: skip
+    assert told(form, {**bad, "status": "in-progress"}) == []
+
+
+def test_a_rule_that_cannot_be_evaluated_is_told_of() -> None:
+    form = questionnaire(item("1", "integer"), extension=[rule("item.where(")])
+    assert told(form, response(answer("1", {"valueInteger": 3}))) == [("QuestionnaireResponse", "not-supported", "information")]
+
+
+def test_only_so_many_rules_are_evaluated() -> None:
+    form = questionnaire(item("1", "integer"), extension=[rule("true")] * 600)
+    assert told(form, response(answer("1", {"valueInteger": 3}))) == [("QuestionnaireResponse", "too-costly", "warning")]
+
+
+SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
+EXPRESSION = {"valueExpression": {"language": "text/fhirpath", "expression": "1"}}
+
+
+def test_expressions_of_forms_are_told_of_and_not_evaluated() -> None:
+    form = questionnaire(item("1", "integer", extension=[{"url": f"{SDC}calculatedExpression", **EXPRESSION}]))
+    told_of = [(i.severity, i.expression) for i in check(base_registry(), form) if i.rule == "questionnaire-expression"]
+    assert told_of == [("information", "Questionnaire.item[0].extension[0]")]
+
+
+def test_what_an_expression_may_have_disabled_is_not_asked_for() -> None:
+    extension = [{"url": f"{SDC}enableWhenExpression", **EXPRESSION}]
+    form = questionnaire(item("1", "boolean"), item("2", "string", required=True, extension=extension))
+    assert told(form, response(answer("1", NO))) == []
+    assert told(form, response(answer("1", NO), answer("2", NO))) != []

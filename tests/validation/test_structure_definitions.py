@@ -8,9 +8,13 @@ import msgspec
 import pytest
 
 from fhir_server.conformance import base_definitions
+from fhir_server.conformance.snapshots import snapshot_of
+from fhir_server.core.errors import Unprocessable
+from fhir_server.validation.profile import profile_issues
 from fhir_server.validation.structure_definitions import check_definition
 from tests.conformance.snapshots.profiles import HERE, OPEN, Definition, Element, Known, profile
 from tests.shared_data import needs_shared, shared_file
+from tests.validation.profiles.kit import scope_of
 
 
 def rule(expression: str, key: str = "v-1") -> dict[str, Any]:
@@ -145,3 +149,41 @@ def test_of_r4s_own_two_cannot_be_used() -> None:
     assert {name for name, issues in found.items() if issues} == {
         "ChargeItemDefinition", "allergyintolerance-substanceExposureRisk",
     }  # fmt: skip
+
+
+def with_snapshot(**changed: Any) -> Definition:
+    """A definition that brings a snapshot, with changes of Patient.contact; None takes a property away."""
+    definition = profile({"path": "Patient", "short": "Whoever"})
+    elements = [
+        {name: value for name, value in (element | changed).items() if value is not None}
+        if element["id"] == "Patient.contact" else element
+        for element in snapshot_of(definition, Known())
+    ]  # fmt: skip
+    return {name: value for name, value in definition.items() if name != "differential"} | {"snapshot": {"element": elements}}
+
+
+UNSOUND: list[tuple[str, dict[str, Any], str]] = [
+    ("a long max", {"max": "9" * 5000}, ".max"), ("a max that is no number", {"max": "x"}, ".max"),
+    ("a max below zero", {"max": "-1"}, ".max"), ("no id", {"id": None}, ".id"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "changed", "place"), UNSOUND, ids=[row[0] for row in UNSOUND])
+def test_snapshots_that_the_engine_could_not_use(what: str, changed: dict[str, Any], place: str) -> None:
+    """R4's invariants forbid them; where those are not enforced, nobody may fall over them."""
+    definition = with_snapshot(**changed)
+    assert [found.endswith(place) for found, _ in said(definition)] == [True]
+    if "id" not in changed:
+        with pytest.raises(Unprocessable):
+            profile_issues(scope_of(definition), {"resourceType": "Patient"}, definition["url"])
+
+
+@pytest.mark.parametrize("target", ["#Patient.contact", "#Patient"])
+def test_content_that_leads_to_itself(target: str) -> None:
+    definition = with_snapshot()
+    elements = [each for each in definition["snapshot"]["element"] if not each["id"].startswith("Patient.contact.")]
+    elements = [{**each, "contentReference": target} if each["id"] == "Patient.contact" else each for each in elements]
+    definition["snapshot"] = {"element": elements}
+    assert [place.endswith(".contentReference") for place, _ in said(definition)] == [True]
+    with pytest.raises(Unprocessable):
+        profile_issues(scope_of(definition), {"resourceType": "Patient"}, definition["url"])

@@ -5,7 +5,7 @@ extensible one it is right only if no code of the value set would do, which peop
 the greatest value set (`elementdefinition-maxValueSet`) an error; a preferred one is a recommendation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fhir_server.fhirpath import Node
@@ -14,6 +14,10 @@ from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.walk import Path
 
 _MAX_VALUE_SET = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
+_ADDITIONAL = (
+    "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+    "http://hl7.org/fhir/StructureDefinition/additional-binding",
+)
 _SEVERITIES = {"required": "error", "extensible": "warning", "preferred": "information"}
 _WORDS = {
     "required": "must be from",
@@ -37,7 +41,9 @@ def binding_check(
 
     def check(node: Node, path: Path, trial: Trial) -> None:
         if next(codes(node), None) is None:
-            _without_code(node, path, trial, strength, severity, f"'{name}' has no code; one", value_set, rule)
+            # Beyond the greatest value set there is nothing: a text alone is not in it.
+            beyond, wanted = (strength, value_set) if greatest is None else ("required", greatest)
+            _without_code(node, path, trial, beyond, wanted, f"'{name}' has no code; one", rule)
             return
         verdict = within(trial.scope.membership, value_set, node)
         if verdict is None and own and severity != "information":
@@ -52,15 +58,26 @@ def binding_check(
     return check
 
 
-def _without_code(
-    node: Node, path: Path, trial: Trial, strength: str, severity: str, begin: str, value_set: str, rule: str
-) -> None:
+def additional(binding: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The further bindings that an extension of a binding adds and that can be checked: those that hold always.
+
+    https://hl7.org/fhir/tools/StructureDefinition-additional-binding.html
+    """
+    for extension in binding.get("extension", ()):
+        said = {part["url"]: part for part in extension.get("extension", ())} if extension["url"] in _ADDITIONAL else {}
+        purpose = said.get("purpose", {}).get("valueCode")
+        value_set = said.get("valueSet", {}).get("valueCanonical")
+        if value_set and "usage" not in said and purpose in ("required", "maximum", "extensible"):
+            yield {"strength": "extensible" if purpose == "extensible" else "required", "valueSet": value_set}
+
+
+def _without_code(node: Node, path: Path, trial: Trial, strength: str, value_set: str, begin: str, rule: str) -> None:
     # A reason for the gap in an extension (data-absent-reason) is a stated gap.
     beside = node[1] if isinstance(node[1], dict) else node[2]
     if strength == "preferred" or (beside and "extension" in beside):
         return
     word = "must" if strength == "required" else "should"
-    trial.fail(path, "code-invalid", f"{begin} {word} be from {value_set}.", rule, severity)
+    trial.fail(path, "code-invalid", f"{begin} {word} be from {value_set}.", rule, _SEVERITIES[strength])
 
 
 def _listed(trial: Trial, value_set: str) -> str:

@@ -7,7 +7,7 @@ from fhir_server.conformance.structures import Element
 from fhir_server.core.errors import Unprocessable
 from fhir_server.fhirpath import Node
 from fhir_server.validation.profiles import types
-from fhir_server.validation.profiles.bindings import binding_check
+from fhir_server.validation.profiles.bindings import additional, binding_check
 from fhir_server.validation.profiles.constraints import constraint_checks, known_constraints
 from fhir_server.validation.profiles.members import collector, elements_of, properties
 from fhir_server.validation.profiles.slicing import Sort, slicing
@@ -86,7 +86,7 @@ class Compiler:
         checks += self._constraints(branch, type_, beside)
         checks += types.type_checks(self, branch, type_, beside)
         children = self._children(branch, type_, beside)
-        return _joined([*checks, children] if children else checks)
+        return joined([*checks, children] if children else checks)
 
     def _referred(self, id_: str, type_: str) -> Check | None:
         target = self._known.get(id_)
@@ -107,13 +107,20 @@ class Compiler:
         binding = branch.element.get("binding")
         if not binding or (beside is not None and beside.element.get("binding") == binding):
             return []
+        more = (self._bound(each, branch, type_, own=True) for each in additional(binding))
+        return [made for made in (self._strongest(binding, branch, type_), *more) if made]
+
+    def _bound(self, binding: Mapping[str, Any], branch: Branch, type_: str, *, own: bool) -> Check | None:
+        return binding_check(binding, branch.name, type_, self.rule(branch), self.owner, own=own)
+
+    def _strongest(self, binding: Mapping[str, Any], branch: Branch, type_: str) -> Check | None:
+        """The check of an element's one binding, unless R4's own says the same."""
         bases = [each for each in self.base(branch) if each.type == type_ and each.binding]
         said = (binding.get("strength"), str(binding.get("valueSet", "")).partition("|")[0])
         own = not any(e.binding and (e.binding[0], e.binding[1].partition("|")[0]) == said for e in bases)
         if not own and (said[0] == "preferred" or (said[0] == "required" and self._is_listed(said[1]))):
-            return []
-        made = binding_check(binding, branch.name, type_, self.rule(branch), self.owner, own=own)
-        return [made] if made else []
+            return None
+        return self._bound(binding, branch, type_, own=own)
 
     def _is_listed(self, value_set: str) -> bool:
         return self.registry.codes(value_set) is not None
@@ -230,7 +237,8 @@ def _too_many(name: str, maximum: int, count: int, owner: str) -> str:
     return f"'{name}' can be there {often} at most in {owner}, but is there {count} times."
 
 
-def _joined(checks: list[Check]) -> Check | None:
+def joined(checks: list[Check]) -> Check | None:
+    """One check that makes all of these; None for none."""
     if len(checks) < 2:
         return checks[0] if checks else None
 

@@ -20,6 +20,9 @@ _GENERAL = frozenset(
     {"ele-1", "ext-1", "dom-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6", "ref-1", "txt-1", "txt-2"}
 )
 
+# "A rule that implementers may choose to enforce": here it warns.
+_BEST_PRACTICE = "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice"
+
 Test = Callable[[list[Node], Any], "bool | None"]
 
 
@@ -32,7 +35,7 @@ def constraint_checks(
     for row in rows:
         if not _is_news(row, known):
             continue
-        constraint = Constraint(row["key"], row.get("severity", "error"), row.get("human", ""), row["expression"])
+        constraint = Constraint(row["key"], _severity(row), row.get("human", ""), row["expression"])
         found = compile_constraint(registry, type_, constraint)
         if found is None:
             unread.append(row["key"])
@@ -53,6 +56,12 @@ def _of_type(registry: Registry, type_: str) -> Iterator[Constraint]:
     while structure is not None:
         yield from structure.constraints
         structure = registry.structures.get(structure.base or "")
+
+
+def _severity(row: Mapping[str, Any]) -> str:
+    said: Mapping[str, Any] = next((each for each in row.get("extension", ()) if each["url"] == _BEST_PRACTICE), {})
+    advises = said.get("valueBoolean", "valueCodeableConcept" in said)
+    return "warning" if advises else str(row.get("severity", "error"))
 
 
 def _is_news(row: Mapping[str, Any], known: Mapping[str, str]) -> bool:

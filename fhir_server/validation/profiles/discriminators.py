@@ -46,7 +46,30 @@ def belongs(
     if made is None:
         text = f"The slice {rule} says nothing at '{path}' by which its items could be told ({kind})."
         raise Unprocessable(text, expression="StructureDefinition.snapshot.element.slicing.discriminator")
-    return made
+    if kind == "type" or ("resolve", "") not in steps:
+        return made
+    # Of what is not at hand only the type is known.
+    return _of_what_is_there(made, _selection(compiler, *_before_resolve(path, steps), type_))
+
+
+class Untold(Exception):
+    """Whether an item belongs to a slice depends on a resource that is not at hand."""
+
+
+def _before_resolve(path: str, steps: Sequence[Step]) -> tuple[str, Sequence[Step]]:
+    """The part of a path that leads to the first reference to follow."""
+    return path.partition("resolve()")[0].rstrip(".") or "$this", steps[: steps.index(("resolve", ""))]
+
+
+def _of_what_is_there(test: Belongs, references: "Select") -> Belongs:
+    def checked(node: Node, path: Path, trial: Trial) -> bool:
+        for each in references(node, trial):
+            text = each[1].get("reference") if isinstance(each[1], dict) else each[1]
+            if isinstance(text, str) and trial.resolved(text) is None:
+                raise Untold
+        return test(node, path, trial)
+
+    return checked
 
 
 def _steps(tree: Tree) -> Iterator[Step]:

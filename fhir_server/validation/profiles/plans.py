@@ -15,7 +15,7 @@ from fhir_server.conformance.snapshots import snapshot_of
 from fhir_server.conformance.structures import Structure
 from fhir_server.core.errors import NotFound, Unprocessable
 from fhir_server.fhirpath import Node
-from fhir_server.validation.profiles.compiler import Compiler
+from fhir_server.validation.profiles.compiler import Compiler, joined
 from fhir_server.validation.profiles.references import core_type
 from fhir_server.validation.profiles.tree import Branch, tree
 from fhir_server.validation.profiles.trial import Check, Trial
@@ -24,6 +24,7 @@ from fhir_server.validation.scope import Scope
 from fhir_server.validation.walk import Path
 
 _MOST = 2000
+_IMPOSE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-imposeProfile"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +106,32 @@ class Plans:
             raise Unprocessable(f"The profile {url} is about {type_ or 'no type'}, which is no type of FHIR R4.")
         name = url.rpartition("/")[2].rpartition(":")[2]
         compiler = Compiler(self, scope, url, name, *found)
-        content = compiler.content(found[0], type_)
-        return Plan(url, name, type_, content or _nothing, definition=definition)
+        try:
+            content = compiler.content(found[0], type_)
+        except (KeyError, ValueError, RecursionError):
+            # What R4's invariants forbid of a definition may have been kept all the same, in `tag` or from a package.
+            raise Unprocessable(f"The elements of {url} do not fit together.") from None
+        checks = [check for check in (content, *map(_imposed, _imposes(definition))) if check]
+        return Plan(url, name, type_, joined(checks) or _nothing, definition=definition)
+
+
+def _imposes(definition: Mapping[str, Any]) -> list[str]:
+    extensions = definition.get("extension", ())
+    return [each["valueCanonical"] for each in extensions if each["url"] == _IMPOSE and "valueCanonical" in each]
+
+
+def _imposed(canonical: str) -> Check:
+    """What conforms to a profile conforms to those that it imposes, too."""
+
+    def check(node: Node, path: Path, trial: Trial) -> None:
+        plan = trial.plans.target(trial.scope, canonical)
+        if plan is None:
+            text = f"The profile {canonical}, which is imposed, is not known here, so it was not checked."
+            trial.fail(path, "not-found", text, canonical, "warning")
+        elif trial.plans.is_a(node[0], plan.type):
+            trial.against(plan, node, path)
+
+    return check
 
 
 _kept: "WeakKeyDictionary[Canonicals, Plans]" = WeakKeyDictionary()

@@ -8,6 +8,7 @@ from typing import Any
 
 from fhir_server.core.references import parse_literal
 from fhir_server.fhirpath import Node
+from fhir_server.validation.profiles.canonical_targets import canonical_check
 from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.walk import Path
 
@@ -23,10 +24,12 @@ def reference_checks(
     entry: Mapping[str, Any], base_targets: Sequence[str], name: str, rule: str, owner: str
 ) -> list[Check]:
     """The checks of one `type` of an element. `base_targets`: types that R4 allows, () = any."""
+    profiles = tuple(entry.get("targetProfile", ()))
+    if entry.get("code") == "canonical" and profiles:
+        return [canonical_check(profiles, name, rule, owner)]
     if entry.get("code") != "Reference":
         return []
     made: list[Check] = []
-    profiles = tuple(entry.get("targetProfile", ()))
     named = {core_type(profile) for profile in profiles}
     if profiles and (None in named or not named >= set(base_targets or ("Resource",))):
         made.append(_target_check(profiles, name, rule, owner))
@@ -55,11 +58,14 @@ def _target_check(profiles: tuple[str, ...], name: str, rule: str, owner: str) -
         allowed = [plan for plan in plans if plan is not None and trial.plans.is_a(type_, plan.type)]
         if not allowed:
             trial.fail(path, "value", f"'{name}' must refer to {shown} in {owner}, and not to {type_}.", rule)
-        elif target is not None and not any(
-            plan.base or trial.conforms(target, plan, path, contained=text.startswith("#")) for plan in allowed
-        ):
+            return
+        misfit = None if target is None else trial.misfit(target, allowed, path, contained=text.startswith("#"))
+        if misfit is not None:
             names = ", ".join(plan.name for plan in allowed)
-            trial.fail(path, "value", f"What '{name}' refers to does not conform to {names}, as {owner} demands.", rule)
+            said = f"What '{name}' refers to does not conform to {names}, as {owner} demands: {misfit.text}"
+            # What is stored elsewhere is no fault of this resource, and no write is refused for it.
+            severity = "error" if text.startswith("#") or trial.bundled(text) is not None else "warning"
+            trial.fail(path, "value", said, rule, severity)
 
     return check
 

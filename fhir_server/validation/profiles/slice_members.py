@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fhir_server.fhirpath import Node
 from fhir_server.validation.profiles.compiler import Compiler
-from fhir_server.validation.profiles.discriminators import belongs
+from fhir_server.validation.profiles.discriminators import Untold, belongs
 from fhir_server.validation.profiles.tree import Branch
 from fhir_server.validation.profiles.trial import Trial
 
@@ -15,7 +15,8 @@ _EXTENSIONS = ("extension", "modifierExtension")
 
 
 def in_slice(trial: Trial, profile: str, name: str, node: Node) -> bool | None:
-    """Whether a node belongs to the slice of this name or element id; None for a profile or slice that is not known.
+    """Whether a node belongs to the slice of this name or element id; None for a profile or slice that is not known,
+    and where it depends on a resource that is not at hand.
 
     Raises `Unprocessable` for a profile whose slices cannot be told apart.
     """
@@ -39,7 +40,10 @@ def in_slice(trial: Trial, profile: str, name: str, node: Node) -> bool | None:
         content = compiler.content(row, node[0], sliced)
         return content is None or trial.holds(content, node, place)
     tests = [belongs(compiler, row, each, node[0], compiler.rule(row)) for each in discriminators]
-    return all(test(node, place, trial) for test in tests)
+    try:
+        return all(test(node, place, trial) for test in tests)
+    except Untold:
+        return None
 
 
 def _branches(branch: Branch) -> Iterator[Branch]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fhir_server.fhirpath import Node
-from fhir_server.validation.profiles.discriminators import Belongs, belongs
+from fhir_server.fhirpath import Node, allowance
+from fhir_server.validation.profiles.discriminators import Belongs, Untold, belongs
 from fhir_server.validation.profiles.tree import Branch
 from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.walk import Path
@@ -21,6 +21,8 @@ Found = Sequence[tuple[Node, Path]]
 Sort = Callable[[Found, Path, Trial], None]
 
 DEFAULT = "@default"
+# What telling whether an item belongs to a slice takes, in the units of the allowance.
+_COMPARISON = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def _by_test(slices: Sequence[_Slice]) -> Assign:
     tests = [each.belongs for each in slices]
 
     def assign(node: Node, path: Path, trial: Trial) -> int | None:
+        allowance.take(len(tests) * _COMPARISON, 0.0)
         for i, test in enumerate(tests):
             if test is not None and test(node, path, trial):
                 return i
@@ -145,9 +148,13 @@ def _sort(
     def sort(found: Found, place: Path, trial: Trial) -> None:
         groups: list[list[tuple[Node, Path]]] = [[] for _ in slices]
         others: list[tuple[Node, Path]] = []
-        last = -1
+        last, untold = -1, 0
         for node, path in found:
-            i = assign(node, path, trial)
+            try:
+                i = assign(node, path, trial)
+            except Untold:
+                untold += 1
+                continue
             if i is None:
                 others.append((node, path))
                 if rules == "closed" and rest is None:
@@ -163,16 +170,20 @@ def _sort(
             last = max(last, i)
             groups[i].append((node, path))
         for each, group in zip(slices, groups, strict=True):
-            _check_group(each, group, place, trial, name, owner)
+            _check_group(each, group, untold, place, trial, name, owner)
         if rest is not None:
-            _check_group(rest, others, place, trial, name, owner)
+            _check_group(rest, others, untold, place, trial, name, owner)
 
     return sort
 
 
-def _check_group(each: _Slice, group: Found, place: Path, trial: Trial, name: str, owner: str) -> None:
+def _check_group(each: _Slice, group: Found, untold: int, place: Path, trial: Trial, name: str, owner: str) -> None:
+    """`untold`: how many items there are of which it cannot be told whether they belong to the slice."""
     count = len(group)
-    if count < each.min:
+    if count < each.min <= count + untold:
+        text = f"Whether the slice '{each.name}' of '{name}' is there depends on what cannot be read here."
+        trial.fail(place, "not-supported", text, each.rule, "information")
+    elif count < each.min:
         often = "once" if each.min == 1 else f"{each.min} times"
         but = "is missing" if not count else f"is there {count} times"
         text = f"The slice '{each.name}' of '{name}' must be there at least {often} in {owner}, but {but}."

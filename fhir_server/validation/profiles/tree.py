@@ -1,5 +1,8 @@
 """The elements of a snapshot as a tree: children by name, slices beside the element that they slice.
 
+For reading: published snapshots say by ids what stands where. Those that are being made are changed as they grow, and
+follow paths (`conformance/element_tree.py`).
+
 https://hl7.org/fhir/R4/elementdefinition.html#id
 """
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from fhir_server.conformance.element_tree import is_maximum
 from fhir_server.core.errors import Unprocessable
 
 
@@ -71,13 +75,28 @@ def tree(elements: Sequence[Mapping[str, Any]]) -> tuple[Branch, dict[str, Branc
         id_ = element.get("id") or element["path"]
         before, _, last = id_.rpartition(".")
         name, _, slice_ = last.partition(":")
+        if not is_maximum(element.get("max", "*")):
+            text = f"The max of {id_} is a number or *."
+            raise Unprocessable(text, expression=f"StructureDefinition.snapshot.element[{index}].max")
         branch = known[id_] = Branch(id_, name, slice_ or None, element)
         if index and not _attach(known, before, branch):
             text = f"The element {id_} of the snapshot stands before the element that it belongs to."
             raise Unprocessable(text, expression=f"StructureDefinition.snapshot.element[{index}]")
     if not known:
         raise Unprocessable("The snapshot has no elements.", expression="StructureDefinition.snapshot")
+    _check_references(known)
     return next(iter(known.values())), known
+
+
+def _check_references(known: Mapping[str, Branch]) -> None:
+    """Content that is told elsewhere is told there: in an element with parts, and not by another reference."""
+    root = next(iter(known.values()))
+    for index, branch in enumerate(known.values()):
+        said = branch.element.get("contentReference")
+        target = known.get(said.rpartition("#")[2]) if said and not branch.parts else None
+        if target is not None and (target is root or not target.parts):
+            text = f"The contentReference of {branch.id} does not lead to an element with content of its own."
+            raise Unprocessable(text, expression=f"StructureDefinition.snapshot.element[{index}].contentReference")
 
 
 def _attach(known: dict[str, Branch], before: str, branch: Branch) -> bool:

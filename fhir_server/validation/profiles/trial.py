@@ -1,6 +1,6 @@
 """One resource on trial against profiles: what its checks can ask, and what they found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ class _Course:
     with the resource, so that it lives as long as its id is used. entries: of Bundles, by fullUrl and `Type/id`."""
 
     active: set[tuple[int, int]] = field(default_factory=set)
-    verdicts: dict[tuple[int, int], tuple[Any, bool]] = field(default_factory=dict)
+    verdicts: dict[tuple[int, int], tuple[Any, Issue | None]] = field(default_factory=dict)
     entries: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
     left: int = field(default_factory=lambda: _MOST_TRIALS)
 
@@ -109,15 +109,28 @@ class Trial:
         finally:
             active.discard(key)
 
-    def conforms(self, target: dict[str, Any], plan: "Plan", path: Path, *, contained: bool) -> bool:
-        """Whether the resource behind a reference satisfies a profile. Told once for each."""
+    def misfit(
+        self, target: dict[str, Any], plans: "Sequence[Plan]", path: Path, *, contained: bool
+    ) -> Issue | None:
+        """What keeps the resource behind a reference from conforming to any of these profiles, by the first of them;
+        None when it conforms. Told once for each."""
+        first: Issue | None = None
+        for plan in plans:
+            misfit = None if plan.base else self._misfit(target, plan, path, contained=contained)
+            if misfit is None:
+                return None
+            first = first or misfit
+        return first
+
+    def _misfit(self, target: dict[str, Any], plan: "Plan", path: Path, *, contained: bool) -> Issue | None:
         key = (id(plan), id(target))
         known = self.course.verdicts.get(key)
         if known is None:
             inner = self.within(target, contained=contained)
             inner.hops = self.hops + 1
-            held = inner.holds(lambda node, place, at: at.against(plan, node, place), inner.resource, path)
-            known = self.course.verdicts[key] = (target, held)
+            found = inner.problems(lambda node, place, at: at.against(plan, node, place), inner.resource, path)
+            first = next((issue for issue in found if issue.severity == "error"), None)
+            known = self.course.verdicts[key] = (target, first)
         return known[1]
 
     def target(self, reference: str) -> dict[str, Any] | None:

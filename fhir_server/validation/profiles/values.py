@@ -1,4 +1,4 @@
-"""What a profile says of a value by itself: fixed, pattern, length, least and greatest.
+"""What a profile says of a value by itself: fixed, pattern, length, bounds, and the limits that extensions set.
 
 https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.fixed_x_
 """
@@ -7,15 +7,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.core import ucum
 from fhir_server.core.resource_json import encode
-from fhir_server.fhirpath import FhirPathError, Node, temporal
+from fhir_server.fhirpath import Node, allowance
+from fhir_server.validation.facets import Test, facets
+from fhir_server.validation.profiles.bounds import bound_check
 from fhir_server.validation.profiles.tree import Branch
 from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.walk import Path
 
 Matches = Callable[[Node], bool]
 _LONGEST = 120
+# What comparing two items of lists takes, in the units of the allowance.
+_PAIR = 5
 
 
 def same(wanted: Any, given: Any) -> bool:
@@ -32,12 +35,18 @@ def same(wanted: Any, given: Any) -> bool:
 
 
 def contains(wanted: Any, given: Any) -> bool:
-    """Whether a value has all that a pattern has; of an array, each item somewhere."""
+    """Whether a value has all that a pattern has; of an array, each item somewhere. Primitives are the same exactly.
+
+    https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.pattern_x_
+    """
     if isinstance(wanted, dict):
         return isinstance(given, dict) and all(k in given and contains(v, given[k]) for k, v in wanted.items())
     if isinstance(wanted, list):
-        return isinstance(given, list) and all(any(contains(each, item) for item in given) for each in wanted)
-    return bool(wanted == given)
+        if not isinstance(given, list):
+            return False
+        allowance.take(len(wanted) * len(given) * _PAIR, 0.0)
+        return all(any(contains(each, item) for item in given) for each in wanted)
+    return same(wanted, given)
 
 
 def matcher(branch: Branch) -> Matches | None:
@@ -53,7 +62,7 @@ def matcher(branch: Branch) -> Matches | None:
         return None
     _, value, sibling = pattern
     if sibling is None and not isinstance(value, dict | list):
-        return lambda node: bool(node[1] == value)
+        return lambda node: same(value, node[1])
     return lambda node: (value is None or contains(value, node[1])) and (sibling is None or contains(sibling, node[2]))
 
 
@@ -76,8 +85,14 @@ def value_checks(branch: Branch, rule: str, owner: str, skip: Branch | None) -> 
     for prefix, sign in (("minValue", 1), ("maxValue", -1)):
         limit = branch.value(prefix)
         if limit is not None and limit[1] is not None:
-            made.append(_limit_check(limit[0], limit[1], sign, branch.name, rule, owner))
-    return made
+            made.append(bound_check(limit[0], limit[1], sign, branch.name, rule, owner))
+    said = _extensions(branch)
+    limits = facets(said) if skip is None or said != _extensions(skip) else ()
+    return [*made, *(_facet_check(test, code, branch.name, rule, owner) for test, code in limits)]
+
+
+def _extensions(branch: Branch) -> list[Any]:
+    return [*branch.element.get("extension", ()), *(e for type_ in branch.types for e in type_.get("extension", ()))]
 
 
 def _value_check(branch: Branch, prefix: str, rule: str, owner: str) -> Check:
@@ -106,47 +121,10 @@ def _length_check(longest: int, name: str, rule: str, owner: str) -> Check:
     return check
 
 
-def _limit_check(type_: str, limit: Any, sign: int, name: str, rule: str, owner: str) -> Check:
-    word = "at least" if sign > 0 else "at most"
-    unit = f" {limit.get('unit') or limit.get('code') or ''}" if isinstance(limit, dict) else ""
-    value = limit.get("value") if isinstance(limit, dict) else limit
-    text = f"'{name}' must be {word} {value}{unit} in {owner}."
-
+def _facet_check(test: Test, code: str, name: str, rule: str, owner: str) -> Check:
     def check(node: Node, path: Path, trial: Trial) -> None:
-        order = compare(node[1], limit, type_ == "time")
-        if order is not None and order * sign < 0:
-            trial.fail(path, "value", text, rule)
+        problem = None if node[1] is None else test(node[1])
+        if problem is not None:
+            trial.fail(path, code, f"'{name}' {problem} in {owner}.", rule)
 
     return check
-
-
-def compare(given: Any, limit: Any, is_time: bool = False) -> int | None:
-    """-1, 0 or 1; None where it cannot be told: another type, another unit, dates of different precision, or a limit
-    that is a time before or after now, which this server does not follow."""
-    if isinstance(limit, dict):
-        return _compare_quantity(given, limit)
-    if isinstance(limit, str):
-        if not isinstance(given, str):
-            return None
-        try:
-            return temporal.compare(given, limit, is_time)
-        except FhirPathError:
-            return None
-    if isinstance(given, bool) or not isinstance(given, int | Decimal):
-        return None
-    return int(given > limit) - int(given < limit)
-
-
-def _compare_quantity(given: Any, limit: dict[str, Any]) -> int | None:
-    if not isinstance(given, dict) or "value" not in given or "value" not in limit:
-        return None
-    if (given.get("system"), given.get("code")) == (limit.get("system"), limit.get("code")):
-        if "code" not in limit and given.get("unit") != limit.get("unit"):
-            return None
-        return compare(given["value"], limit["value"])
-    if given.get("system") != ucum.SYSTEM or limit.get("system") != ucum.SYSTEM:
-        return None
-    a, b = (ucum.canonical(Decimal(each["value"]), each.get("code", "1")) for each in (given, limit))
-    if a is None or b is None or a[1] != b[1]:
-        return None
-    return int(a[0] > b[0]) - int(a[0] < b[0])

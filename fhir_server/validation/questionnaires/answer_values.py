@@ -8,12 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_server.core.dates import parse_range, parse_time
+from fhir_server.core.references import parse_literal
+from fhir_server.validation.facets import facets
 
 Json = Mapping[str, Any]
 
 _MIN_VALUE = "http://hl7.org/fhir/StructureDefinition/minValue"
 _MAX_VALUE = "http://hl7.org/fhir/StructureDefinition/maxValue"
-_MIN_LENGTH = "http://hl7.org/fhir/StructureDefinition/minLength"
+_UNIT_OPTION = "http://hl7.org/fhir/StructureDefinition/questionnaire-unitOption"
+_REFERENCE_RESOURCE = "http://hl7.org/fhir/StructureDefinition/questionnaire-referenceResource"
 # The properties that answer an item, by the item's type.
 TYPES: Mapping[str, tuple[str, ...]] = {
     "boolean": ("valueBoolean",),
@@ -50,11 +53,12 @@ def problems(definition: Json, answer: Json) -> Iterator[tuple[str, str, str]]:
     if options and not free and not any(equal(name, answer[name], option.get(name)) for option in options):
         yield name, "takes one of the options that it offers.", "code-invalid"
     yield from _bounds(definition, name, answer[name])
+    yield from _choices(definition, name, answer[name])
 
 
 def _bounds(definition: Json, name: str, value: Any) -> Iterator[tuple[str, str, str]]:
     for url, sign, word in ((_MIN_VALUE, -1, "at least"), (_MAX_VALUE, 1, "at most")):
-        bound = _extension(definition, url)
+        bound = next(iter(extensions(definition, url)), None)
         if bound is None:
             continue
         order = compared(name, value, bound)
@@ -63,11 +67,24 @@ def _bounds(definition: Json, name: str, value: Any) -> Iterator[tuple[str, str,
         elif order == sign:
             yield name, f"must be {word} {_shown(bound)}.", "business-rule"
     if isinstance(value, str):
-        most, least = definition.get("maxLength"), limit(definition, _MIN_LENGTH)
+        most = definition.get("maxLength")
         if most is not None and len(value) > most:
             yield name, f"takes at most {most} characters.", "too-long"
-        if least is not None and len(value) < least:
-            yield name, f"takes at least {least} characters.", "business-rule"
+    for test, code in facets(definition.get("extension", ())):
+        problem = test(value)
+        if problem is not None:
+            yield name, f"{problem}.", code
+
+
+def _choices(definition: Json, name: str, value: Any) -> Iterator[tuple[str, str, str]]:
+    """The units of a quantity and the types of a reference that a question offers."""
+    units = [(each.get("system"), each.get("code")) for each in extensions(definition, _UNIT_OPTION)]
+    if units and name == "valueQuantity" and (value.get("system"), value.get("code")) not in units:
+        yield name, f"takes a unit of {', '.join(str(code) for _, code in units)}.", "code-invalid"
+    types = extensions(definition, _REFERENCE_RESOURCE)
+    literal = parse_literal(value.get("reference", "")) if types and name == "valueReference" else None
+    if literal is not None and literal.type not in types:
+        yield name, f"refers to {' or '.join(types)}, not to {literal.type}.", "value"
 
 
 def value_name(element: Json, prefix: str = "value") -> str | None:
@@ -77,7 +94,7 @@ def value_name(element: Json, prefix: str = "value") -> str | None:
 
 def limit(definition: Json, url: str) -> int | None:
     """The whole number of an extension of the item."""
-    value = _extension(definition, url)
+    value = next(iter(extensions(definition, url)), None)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -121,12 +138,10 @@ def _ordered(name: str, value: Any) -> tuple[Any, Decimal] | None:
     return None
 
 
-def _extension(definition: Json, url: str) -> Any:
-    for extension in definition.get("extension", ()):
-        name = value_name(extension) if extension.get("url") == url else None
-        if name is not None:
-            return extension[name]
-    return None
+def extensions(element: Json, url: str) -> list[Any]:
+    """The values of the extensions of that url."""
+    held = [each for each in element.get("extension", ()) if each.get("url") == url]
+    return [each[name] for each in held if (name := value_name(each)) is not None]
 
 
 def _shown(value: Any) -> str:

@@ -14,6 +14,9 @@ Json = Mapping[str, Any]
 
 _MIN_OCCURS = "http://hl7.org/fhir/StructureDefinition/questionnaire-minOccurs"
 _MAX_OCCURS = "http://hl7.org/fhir/StructureDefinition/questionnaire-maxOccurs"
+_EXCLUSIVE = "http://hl7.org/fhir/StructureDefinition/questionnaire-optionExclusive"
+_UNITS = "http://hl7.org/fhir/StructureDefinition/questionnaire-unitValueSet"
+_ENABLED_BY = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 _ROOT = "QuestionnaireResponse"
 _ENOUGH = 50
 
@@ -82,6 +85,9 @@ class _Walk:
             self._item(definition, found.get(definition["linkId"], []), path, scope)
 
     def _item(self, definition: Json, places: list[tuple[str, Json]], path: str, scope: tuple[Json, ...]) -> None:
+        if not places and any(each.get("url") == _ENABLED_BY for each in definition.get("extension", ())):
+            # Whether the item applies is told by an expression, which is not evaluated here.
+            return
         if not self._enablement.enabled(definition, scope):
             for where, item in places:
                 if self._complete and _is_answered(item):
@@ -123,6 +129,7 @@ class _Walk:
                 )
             answers += [(f"{where}.answer[{n}]", answer) for n, answer in enumerate(item.get("answer", ()))]
         self._number(definition, [where for where, _ in answers], places[0][0] if places else path, "answers")
+        self._exclusive(definition, answers)
         children = definition.get("item", ())
         for where, answer in answers:
             for element, text, code in answer_values.problems(definition, answer):
@@ -130,11 +137,25 @@ class _Walk:
             self._coded(definition, answer, where)
             self.level(children, answer.get("item", ()), where, (*scope, answer))
 
+    def _exclusive(self, definition: Json, answers: Sequence[tuple[str, Json]]) -> None:
+        """An option that stands alone: "none of these"."""
+        options = definition.get("answerOption", ()) if len(answers) > 1 else ()
+        alone = [option for option in options if True in answer_values.extensions(option, _EXCLUSIVE)]
+        for where, answer in answers:
+            name = answer_values.value_name(answer) or ""
+            if any(answer_values.equal(name, answer.get(name), option.get(name)) for option in alone):
+                text = f"{_name(definition)} has an answer here that excludes all others."
+                self._say(f"{where}.{name}", text, "business-rule")
+
     def _coded(self, definition: Json, answer: Json, where: str) -> None:
         value_set, coding = definition.get("answerValueSet"), answer.get("valueCoding")
         if value_set is not None and coding is not None and self._member(value_set, coding) is False:
             text = f"{_name(definition)} takes a code of {value_set}."
             self._say(f"{where}.valueCoding", text, "code-invalid")
+        quantity = answer.get("valueQuantity")
+        for units in answer_values.extensions(definition, _UNITS):
+            if quantity is not None and self._member(units, quantity) is False:
+                self._say(f"{where}.valueQuantity", f"{_name(definition)} takes a unit of {units}.", "code-invalid")
 
     def _number(self, definition: Json, places: Sequence[str], path: str, word: str) -> None:
         least = max(int(bool(definition.get("required"))), answer_values.limit(definition, _MIN_OCCURS) or 0)

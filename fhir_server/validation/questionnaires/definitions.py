@@ -15,6 +15,8 @@ from fhir_server.validation.walk import Path, Rule, Visit, Walk
 Json = Mapping[str, Any]
 Fault = tuple[Path, str, str]
 
+# Expressions of forms, from the guide Structured Data Capture. http://hl7.org/fhir/uv/sdc
+SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 _WITHOUT_ANSWER = frozenset({"group", "display"})
 # What stands in a condition is the type of the answer that it is compared with.
 _ANSWERS = {kind: tuple("answer" + name[len("value") :] for name in names) for kind, names in TYPES.items()}
@@ -88,8 +90,18 @@ def _remarks(registry: Registry, structure: Structure) -> Visit | None:
         for place, item in items:
             for at, text, rule in _nowhere(item, place, known):
                 walk.fail(at, "not-found", text, "warning", rule)
+            for at, text, rule in _expressions(item, place):
+                walk.fail(at, "not-supported", text, "information", rule)
 
     return visit
+
+
+def _expressions(item: Json, path: Path) -> Iterator[Fault]:
+    for index, extension in enumerate(item.get("extension", ())):
+        url = str(extension.get("url", ""))
+        if url.startswith(SDC) and url.endswith("Expression"):
+            text = f"{url.removeprefix(SDC)} is kept and not evaluated here."
+            yield (path, "extension", index), text, "questionnaire-expression"
 
 
 def _items(questionnaire: Json, path: Path) -> tuple[list[tuple[Path, Json]], dict[str, Json]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_server.core.errors import Issue
 from fhir_server.validation.questionnaires import answers
+from fhir_server.validation.questionnaires.constraints import broken
 from fhir_server.validation.scope import Scope
 
 _MOST_WARNINGS = 10
@@ -23,6 +24,8 @@ def issues(scope: Scope, response: dict[str, Any]) -> list[Issue]:
         return []
     complete = response.get("status") in _COMPLETE
     found = answers.check(questionnaire, response, complete=complete, member=_member(scope, questionnaire))
+    if complete:
+        found += broken(scope.registry, questionnaire, response)
     return [*found, *islice(answers.out_of_order(questionnaire, response), _MOST_WARNINGS)]
 
 

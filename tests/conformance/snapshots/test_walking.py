@@ -156,3 +156,10 @@ def test_without_entries_it_is_the_base(type_: str) -> None:
     base = base_definitions.find("StructureDefinition", CORE + type_)
     assert base is not None
     assert list(made(type_=type_).values()) == base["snapshot"]["element"]
+
+
+def test_a_name_behind_the_root_is_no_slice() -> None:
+    """As older tools write the ids of extensions."""
+    url = {"id": "Extension:birthsex.url", "path": "Extension.url", "fixedUri": "urn:birthsex"}
+    found = made({"id": "Extension:birthsex", "path": "Extension", "max": "1"}, url, type_="Extension")
+    assert found["Extension.url"]["fixedUri"] == "urn:birthsex" and found["Extension"]["max"] == "1"

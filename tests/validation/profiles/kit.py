@@ -37,6 +37,10 @@ class Codes:
             return None if known is None else (system, code) in known
         return any(each == code for _, each in known)
 
+    def said(self, system: str, code: str, display: str | None) -> tuple[Issue, ...]:
+        """What a code system says of a coding: nobody can tell."""
+        return ()
+
     def subsumes(self, system: str, a: str, b: str) -> bool | None:
         """Whether a code is the beginning of another."""
         return b.startswith(a)

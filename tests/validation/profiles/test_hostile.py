@@ -6,7 +6,10 @@ import weakref
 
 import pytest
 
+from fhir_server.conformance.snapshots import snapshot_of
 from fhir_server.core.errors import FhirError, NotFound, TooCostly, Unprocessable
+from fhir_server.fhirpath import allowance
+from fhir_server.fhirpath.allowance import Together
 from fhir_server.validation.profile import known_profile, profile_issues
 from fhir_server.validation.profiles import trial
 from fhir_server.validation.profiles.plans import plans_of
@@ -170,3 +173,39 @@ def test_100_000_invariants_leave_nothing_behind() -> None:
     finally:
         tracemalloc.stop()
     assert after - before < 64_000
+
+
+def test_long_patterns_are_counted() -> None:
+    """Each item of a pattern is looked for among the items of the value: so many are no matter of expressions."""
+    codings = [{"system": "urn:x", "code": str(number)} for number in range(5000)]
+    tried = profile("Patient", el("Patient.maritalStatus", patternCodeableConcept={"coding": codings}))
+    resource = {"resourceType": "Patient", "maritalStatus": {"coding": codings[::-1]}}
+    with pytest.raises(TooCostly), Together():
+        profile_issues(scope_of(tried), resource, tried["url"])
+    with Together():
+        few = {"resourceType": "Patient", "maritalStatus": {"coding": codings[:10]}}
+        found = profile_issues(scope_of(tried), few, tried["url"])
+        assert [issue.rule for issue in found if issue.severity == "error"] == [f"{URL}tried#Patient.maritalStatus"]
+
+
+def test_long_patterns_of_profiles_on_one_another_are_counted() -> None:
+    codings = [{"system": "urn:x", "code": str(number)} for number in range(2000)]
+    base = profile("Patient", el("Patient.maritalStatus", patternCodeableConcept={"coding": codings}), name="base")
+    upon = profile("Patient", el("Patient.maritalStatus", patternCodeableConcept={"coding": codings[::-1]}), base=base["url"])
+    with pytest.raises(TooCostly):
+        snapshot_of(upon, scope_of(base, upon).definitions.find)
+
+
+def test_many_slices_of_many_items_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "MOST_WORK", 1_000_000)
+    slices = [
+        each
+        for number in range(300)
+        for each in (el(f"Patient.identifier:s{number}"), el(f"Patient.identifier:s{number}.system", fixedUri=f"urn:{number}"))
+    ]
+    tried = profile("Patient", el("Patient.identifier", slicing=slicing("value:system")), *slices)
+    scope, identifier = scope_of(tried), {"system": "urn:none", "value": "1"}
+    with Together():
+        assert profile_issues(scope, {"resourceType": "Patient", "identifier": [identifier] * 10}, tried["url"]) == []
+    with pytest.raises(TooCostly), Together():
+        profile_issues(scope, {"resourceType": "Patient", "identifier": [identifier] * 500}, tried["url"])

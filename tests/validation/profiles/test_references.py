@@ -5,7 +5,7 @@ import pytest
 
 from fhir_server.core.errors import Issue
 from fhir_server.validation.profile import profile_issues
-from tests.validation.profiles.kit import URL, Json, el, profile, scope_of
+from tests.validation.profiles.kit import URL, Json, el, profile, scope_of, slicing
 
 BORN = profile("Patient", el("Patient.birthDate", min=1), name="born")
 
@@ -79,3 +79,36 @@ def test_where_it_stands_can_be_said() -> None:
     place = (((None, "Bundle", None), "entry", 3), "resource", None)
     issues = profile_issues(scope_of(profile("Patient", el("Patient.name", min=1))), GOOD, f"{URL}tried", path=place)
     assert [i.expression for i in issues] == ["Bundle.entry[3].resource.name"]
+
+
+def test_what_is_stored_elsewhere_is_no_error() -> None:
+    scope = scope_of(BORN, subject(), resolve=lambda reference: BAD if reference == "Patient/p" else None)
+    assert [i.severity for i in profile_issues(scope, observation("Patient/p"), f"{URL}tried")] == ["warning"]
+
+
+RESULT = "DiagnosticReport.result"
+SLICED = profile(
+    "DiagnosticReport", el(RESULT, slicing=slicing("value:resolve().status", rules="closed")),
+    el(f"{RESULT}:final", min=1, type=[{"code": "Reference", "targetProfile": [f"{URL}final"]}]),
+)  # fmt: skip
+FINAL = profile("Observation", el("Observation.status", fixedCode="final"), name="final")
+
+
+def report(*references: str) -> Json:
+    """A DiagnosticReport with results."""
+    found = [{"reference": reference} for reference in references]
+    return {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "x"}, "result": found}
+
+
+def test_slices_that_depend_on_what_is_not_at_hand_are_not_missing() -> None:
+    known = {"Observation/a": observation("Patient/p"), "Observation/b": {**observation("Patient/p"), "status": "amended"}}
+    scope = scope_of(SLICED, FINAL, resolve=known.get)
+
+    def found(*references: str) -> list[tuple[str, str | None]]:
+        issues = profile_issues(scope, report(*references), f"{URL}tried")
+        return [(issue.severity, issue.expression) for issue in issues]
+
+    assert found("Observation/a") == []
+    assert found("Observation/b") == [("error", f"{RESULT}[0]"), ("error", RESULT)]
+    assert found("Observation/elsewhere") == [("information", RESULT)]
+    assert found("Observation/elsewhere", "Observation/a") == []

@@ -6,10 +6,11 @@ from fhir_server.validation.profile import profile_issues
 from fhir_server.validation.run import check
 from tests.validation.profiles.cases import VALUE_SETS, Case, patient
 from tests.validation.profiles.element_rules import BINDINGS, CARDINALITY, INVARIANTS, TYPES, VALUES
-from tests.validation.profiles.kit import URL, Json, el, errors, profile, scope_of
+from tests.validation.profiles.further_rules import FURTHER
+from tests.validation.profiles.kit import CORE, URL, Json, el, errors, profile, scope_of
 from tests.validation.profiles.slice_rules import EXTENSIONS, NESTED, SLICES
 
-CASES = [*CARDINALITY, *VALUES, *TYPES, *BINDINGS, *INVARIANTS, *SLICES, *EXTENSIONS, *NESTED]
+CASES = [*CARDINALITY, *VALUES, *TYPES, *BINDINGS, *INVARIANTS, *SLICES, *EXTENSIONS, *NESTED, *FURTHER]
 
 
 def found(case: Case, resource: Json) -> list[tuple[str, str | None, str | None]]:
@@ -36,7 +37,7 @@ def test_what_breaks_the_rule_is_named_with_its_place(case: Case) -> None:
 
 
 def test_the_table_is_large_and_its_names_differ() -> None:
-    assert len({case.name for case in CASES}) == len(CASES) >= 110
+    assert len({case.name for case in CASES}) == len(CASES) >= 140
 
 
 def test_a_validator_that_says_nothing_fails_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,3 +53,21 @@ def test_several_issues_come_in_one_go() -> None:
     issues = errors(scope_of(tried), patient(gender="male"))
     assert {issue.expression for issue in issues} == {"Patient.name", "Patient.birthDate", "Patient.gender"}
     assert issues[0].text == "'name' must be there at least once in tried, but is missing."
+
+
+@pytest.mark.parametrize("imposed", ["named", f"{CORE}Patient"])
+def test_what_conforms_to_a_profile_conforms_to_those_that_it_imposes(imposed: str) -> None:
+    impose = "http://hl7.org/fhir/StructureDefinition/structuredefinition-imposeProfile"
+    canonical = imposed if ":" in imposed else URL + imposed
+    tried = profile("Patient", el("Patient.gender", min=1), extension=[{"url": impose, "valueCanonical": canonical}])
+    named = profile("Patient", el("Patient.name", min=1), name="named")
+    found = {issue.rule for issue in errors(scope_of(tried, named), patient(active=True))}
+    own, other = f"{tried['url']}#Patient.gender", f"{named['url']}#Patient.name"
+    assert found == ({own, other} if imposed == "named" else {own})
+
+
+def test_an_imposed_profile_that_nobody_has_is_told_of() -> None:
+    impose = "http://hl7.org/fhir/StructureDefinition/structuredefinition-imposeProfile"
+    tried = profile("Patient", extension=[{"url": impose, "valueCanonical": "urn:nobody"}])
+    issues = profile_issues(scope_of(tried), patient(active=True), tried["url"])
+    assert [(issue.severity, issue.rule) for issue in issues] == [("warning", "urn:nobody")]
