@@ -247,7 +247,8 @@ def terminology_capabilities(
         "codeSystem": [_code_system(url, definition) for url, definition in _complete(registry)],
     }
     if "expand" in codes:
-        statement["expansion"] = {"hierarchical": False, "paging": True, "incomplete": False}
+        asked = [{"name": name} for name in registry.operations["ValueSet", "expand"].inputs()]
+        statement["expansion"] = {"hierarchical": True, "paging": True, "incomplete": False, "parameter": asked}
         statement["codeSearch"] = "explicit"
     if "validate-code" in codes:
         statement["validateCode"] = {"translations": False}

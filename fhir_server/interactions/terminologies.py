@@ -11,12 +11,15 @@ from fhir_server.terminology.definitions import Definitions, Versions, imported_
 from fhir_server.terminology.resources import Held, Resources
 
 
-def of_caller(ctx: Context, given: Sequence[Held] = (), versions: Versions | None = None) -> Definitions:
+def of_caller(
+    ctx: Context, given: Sequence[Held] = (), versions: Versions | None = None, end: int | None = None
+) -> Definitions:
     """The code systems, value sets and concept maps that the caller may see: what the request brings along (`given`),
-    then the tenant's own as far as he may search them, then what is imported, then the package's."""
+    then the tenant's own as far as he may search them, then what is imported, then the package's. `end`: as they were
+    just before this moment."""
     own = canonicals.Definitions(ctx.registry.canonicals, ctx.db, ctx.tenant.id)
     seen = Resources(own, ctx.tenant.id, _Readable(ctx), given)
-    return Definitions(ctx.registry, seen, imported_by(ctx.db, ctx.tenant.id), versions)
+    return Definitions(ctx.registry, seen, imported_by(ctx.db, ctx.tenant.id), versions, end)
 
 
 class _Readable:
@@ -40,5 +43,4 @@ class _Readable:
         rule = policy.rule(ctx, (resource_type,), "s")
         if rule is None:
             return True
-        version = resources.read(ctx.db, ctx.tenant.id, row.type_id, resource_type, row.id, rule)
-        return version is not None and not version.deleted
+        return resources.visible(ctx.db, ctx.tenant.id, row.type_id, resource_type, row.id, rule)

@@ -1,14 +1,18 @@
-"""What the terminology operations have in common: the definition named, languages, versions, refusals."""
+"""What the terminology operations have in common: the definition named, languages, versions, dates."""
 
 from collections.abc import Iterable, Mapping
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Invalid, NotSupported
+from fhir_server.core.dates import parse_range
+from fhir_server.core.errors import Invalid
 from fhir_server.core.resource_json import decode
 from fhir_server.interactions.read import read
 from fhir_server.operations.call import OperationCall
+from fhir_server.storage import clock
 from fhir_server.terminology.languages import preferred
 from fhir_server.terminology.resources import Held
+
+_DAY_US = 86_400_000_000
 
 
 def instance(ctx: Context, resource_type: str, resource_id: str) -> Held:
@@ -33,9 +37,23 @@ def versions_of(name: str, values: Iterable[str]) -> Mapping[str, str]:
     return found
 
 
-def refuse(call: OperationCall, names: Mapping[str, str]) -> None:
-    """Raise `NotSupported` for a parameter that this server understands but does not act on; `names` gives the reason.
-    To ignore it would be to answer another question."""
-    for name, why in names.items():
-        if name in call.parameters:
-            raise NotSupported(f"${call.operation.code} does not take {name} here: {why}", expression=f"http.{name}")
+def asked_end(call: OperationCall) -> int | None:
+    """The moment (microseconds) at which `date` ends: what was in force just before counts. None: as things are now.
+    Raises `Invalid` for what nobody can know yet."""
+    text = call.parameters.get("date")
+    if text is None:
+        return None
+    now = clock.micros(clock.tick())
+    low, high = parse_range(text)
+    # Where the client is, tomorrow may have begun.
+    if low > now + _DAY_US:
+        raise Invalid("date lies in the future: what will be defined then is not known.", expression="http.date")
+    return high if high <= now else None
+
+
+def goes_with(call: OperationCall, name: str, *others: str) -> None:
+    """Raise `Invalid` for a parameter that says something only beside one of others, none of which was given: to ignore
+    it would be to answer another question."""
+    if name in call.parameters and not any(other in call.parameters for other in others):
+        beside = " or ".join(others)
+        raise Invalid(f"${call.operation.code} takes {name} beside {beside} only.", expression=f"http.{name}")

@@ -12,7 +12,7 @@ from fhir_server.operations.call import OperationCall
 from fhir_server.security import policy
 from fhir_server.storage import clock, closures
 from fhir_server.storage.closures import ClosureConcept
-from fhir_server.terminology.closure_table import entries, settled
+from fhir_server.terminology.closure_table import Work, entries, settled
 from fhir_server.terminology.definitions import Definitions
 
 MOST_TABLES, MOST_CONCEPTS, MOST_AT_ONCE = 100, 10_000, 1_000
@@ -93,10 +93,11 @@ def _entries(
 ) -> Mapping[str, Sequence[tuple[str, str]]]:
     """{system: entries} that came in after a version."""
     found: dict[str, Sequence[tuple[str, str]]] = {}
+    work = Work()
     for system, each in groupby(sorted(concepts, key=lambda c: (c.system, c.code)), key=lambda c: c.system):
         held = {concept.code: concept.version for concept in each}
         if any(version > since for version in held.values()):
-            found[system] = sorted(entries(here.require(system), held, since))
+            found[system] = sorted(entries(here.require(system), held, since, work))
     return {system: pairs for system, pairs in found.items() if pairs}
 
 

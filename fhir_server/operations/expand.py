@@ -8,18 +8,18 @@ from fhir_server.core.dates import format_instant
 from fhir_server.core.errors import Invalid
 from fhir_server.interactions.terminologies import of_caller
 from fhir_server.operations.call import OperationCall
-from fhir_server.operations.canonical import instance, languages, refuse, versions_of
+from fhir_server.operations.canonical import asked_end, goes_with, instance, languages, versions_of
 from fhir_server.storage import clock
 from fhir_server.terminology import expand as terminology
+from fhir_server.terminology.bindings import bound
 from fhir_server.terminology.definitions import Definitions, Versions
 from fhir_server.terminology.expansion import Expansion
 
-_REFUSED: Mapping[str, str] = {
-    "context": "name the value set by url.",
-    "contextDirection": "name the value set by url.",
-    "date": "definitions are held as they are now.",
-}
+_DIRECTIONS = ("incoming", "outgoing")
 _ECHOED: Mapping[str, str] = {
+    "context": "valueUri",
+    "contextDirection": "valueCode",
+    "date": "valueDateTime",
     "filter": "valueString",
     "offset": "valueInteger",
     "count": "valueInteger",
@@ -41,13 +41,17 @@ _ECHOED: Mapping[str, str] = {
 
 
 def expand(ctx: Context, call: OperationCall) -> dict[str, Any]:
-    """The codes of a value set: the instance's, the one named by `url`, or the one given as `valueSet`."""
-    refuse(call, _REFUSED)
+    """The codes of a value set: the instance's, the one named by `url` or by the element that is bound to it
+    (`context`), or the one given as `valueSet`."""
     asked = call.parameters
+    goes_with(call, "contextDirection", "context")
+    # What is sent and what is received is bound alike.
+    if asked.get("contextDirection", _DIRECTIONS[0]) not in _DIRECTIONS:
+        raise Invalid("contextDirection is incoming or outgoing.", expression="http.contextDirection", code="value")
     for name in ("offset", "count"):
         if asked.get(name, 0) < 0:
             raise Invalid(f"{name} takes a whole number from 0.", expression=f"http.{name}", code="value")
-    here = of_caller(ctx, versions=_versions(call))
+    here = of_caller(ctx, versions=_versions(call), end=asked_end(call))
     wanted = Expansion(
         filter=asked.get("filter", ""),
         offset=asked.get("offset", 0),
@@ -60,7 +64,7 @@ def expand(ctx: Context, call: OperationCall) -> dict[str, Any]:
         exclude_nested=asked.get("excludeNested", True),
         exclude_not_for_ui=asked.get("excludeNotForUI", False),
         languages=languages(call),
-        exclude_systems=frozenset(system.partition("|")[0] for system in asked.get("exclude-system", ())),
+        exclude_systems=frozenset(asked.get("exclude-system", ())),
         limited=asked.get("limitedExpansion", False),
         asked=_echo(asked),
     )
@@ -74,17 +78,24 @@ def expand(ctx: Context, call: OperationCall) -> dict[str, Any]:
 def value_set_of(ctx: Context, call: OperationCall, here: Definitions) -> Mapping[str, Any]:
     """The value set that a call is about. Raises `Invalid` when it names none or several."""
     url, given = call.parameters.get("url"), call.parameters.get("valueSet")
-    named = [source for source in (call.id, url, given) if source is not None]
+    context = call.parameters.get("context")
+    named = [source for source in (call.id, url, given, context) if source is not None]
     if len(named) != 1:
         raise Invalid(
-            "Name one value set: by the URL's id, by url, or as valueSet.", expression="http.url", code="required"
-        )
+            "Name one value set: by the URL's id, by url, by context, or as valueSet.", expression="http.url",
+            code="required",
+        )  # fmt: skip
+    goes_with(call, "valueSetVersion", "url")
     if call.id is not None:
         return here.remember(instance(ctx, "ValueSet", call.id))
     if given is not None:
         return dict(given)
+    if context is not None:
+        return here.value_set(bound(here.definition, context), "http.context")
     version = call.parameters.get("valueSetVersion")
-    return here.value_set(f"{url}|{version}" if version and "|" not in str(url) else str(url), "http.url")
+    if version and "|" in str(url):
+        raise Invalid("url says a version; valueSetVersion says it again.", expression="http.valueSetVersion")
+    return here.value_set(f"{url}|{version}" if version else str(url), "http.url")
 
 
 def _versions(call: OperationCall) -> Versions:

@@ -41,6 +41,7 @@ def import_terminology(ctx: Context, call: OperationCall) -> Json:
     if (file is None) == (content is None):
         raise Invalid("Give file, a name in the server's folder terminology, or content, a Binary.")
     options: Json = {name: given[name] for name in _OPTIONS if name in given}
+    imports.check_room(ctx.db.run, ctx.tenant.id)
     if content is not None:
         options["uploaded"] = True
     elif file is not None:

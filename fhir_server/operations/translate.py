@@ -7,7 +7,8 @@ from fhir_server.core.context import Context
 from fhir_server.core.errors import Invalid, NotFound
 from fhir_server.interactions.terminologies import of_caller
 from fhir_server.operations.call import OperationCall
-from fhir_server.operations.canonical import instance
+from fhir_server.operations.canonical import goes_with, instance
+from fhir_server.terminology import implicit_maps
 from fhir_server.terminology import translate as terminology
 from fhir_server.terminology.definitions import Definitions
 from fhir_server.terminology.translate import Translation
@@ -25,6 +26,9 @@ def translate(ctx: Context, call: OperationCall) -> dict[str, Any]:
         _dependencies(asked.get("dependency", ())),
         asked.get("reverse", False),
     )
+    for name in ("system", "version"):
+        goes_with(call, name, "code")
+    goes_with(call, "conceptMapVersion", "url")
     return terminology.parameters(terminology.translate(here, _maps(ctx, call, here, wanted), wanted))
 
 
@@ -38,7 +42,11 @@ def _maps(ctx: Context, call: OperationCall, here: Definitions, wanted: Translat
     if given is not None:
         return [given]
     if url is not None:
-        found = here.concept_map(f"{url}|{version}" if version and "|" not in url else url)
+        if version and "|" in url:
+            raise Invalid("url says a version; conceptMapVersion says it again.", expression="http.conceptMapVersion")
+        found = here.definition("ConceptMap", f"{url}|{version}" if version else url)
+        if found is None and not version:
+            found = implicit_maps.concept_map(here, url, wanted.codings, reverse=wanted.reverse)
         if found is None:
             raise NotFound(f"There is no concept map {url} on this server.", expression="http.url")
         return [found]
@@ -57,7 +65,8 @@ def _codings(asked: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     if given == ["code"]:
         if "system" not in asked:
             raise Invalid("A code needs its system.", expression="http.system", code="required")
-        return [{"system": asked["system"], "code": asked["code"]}]
+        version = {"version": asked["version"]} if "version" in asked else {}
+        return [{"system": asked["system"], **version, "code": asked["code"]}]
     codings = [asked["coding"]] if given == ["coding"] else asked["codeableConcept"].get("coding", [])
     return [coding for coding in codings if "code" in coding]
 

@@ -1,6 +1,6 @@
 """Conditions that a hash or a column of the row decides: keys, identity, references, `_lastUpdated`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -65,12 +65,14 @@ def tokens(forms: Sequence[tuple[int, int | None]], known: int = PROBE) -> Node:
 
     The bare codes drive and the exact forms are checked on the row; what has one of the forms has its bare code too.
     """
-    exact = tuple(dict.fromkeys([key for key, _ in forms]))
-    bare = tuple(dict.fromkeys([key for _, key in forms if key is not None]))
-    if bare == exact:
-        return Keys(exact, True, known)
-    checked = Keys(exact, False)
-    return checked if any(key is None for _, key in forms) else And((Keys(bare, True, known), checked))
+    exact, bare = [key for key, _ in forms], [key for _, key in forms if key is not None]
+    return coded(exact, bare, known) if len(bare) == len(exact) else Keys(tuple(dict.fromkeys(exact)), False)
+
+
+def coded(exact: Iterable[int], bare: Iterable[int], known: int = PROBE) -> Node:
+    """Any of these token forms, all of which have a bare code."""
+    checked, driving = tuple(dict.fromkeys(exact)), tuple(dict.fromkeys(bare))
+    return Keys(checked, True, known) if driving == checked else And((Keys(driving, True, known), Keys(checked, False)))
 
 
 def either(nodes: Sequence[Node]) -> Node:

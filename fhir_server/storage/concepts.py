@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.core.spans import NONE, Range, Spans
+from fhir_server.core.spans import NONE, Spans
 from fhir_server.storage import wire
 from fhir_server.storage.session import Row, Session, Statement
 
@@ -86,8 +86,8 @@ _BY_NUMBER = (
     " (SELECT * FROM concept WHERE tenant_id = $1 AND system_id = $2 AND number = n.number OFFSET 0) c ORDER BY n.place"
 )
 _NUMBERS = (
-    "SELECT c.code, c.number FROM unnest($3::text[]) AS n(code) CROSS JOIN LATERAL (SELECT code, number FROM concept"
-    " WHERE tenant_id = $1 AND system_id = $2 AND code = n.code OFFSET 0) c"
+    "SELECT json_object_agg(c.code, c.number) FROM unnest($3::text[]) AS n(code) CROSS JOIN LATERAL"
+    " (SELECT code, number FROM concept WHERE tenant_id = $1 AND system_id = $2 AND code = n.code OFFSET 0) c"
 )
 
 
@@ -105,7 +105,8 @@ def by_number(db: Session, at: At, numbers: Sequence[int]) -> list[ConceptRow]:
 def numbers(db: Session, at: At, codes: Iterable[str]) -> dict[str, int]:
     """The numbers of those of the codes that there are."""
     rows = db.run([(_NUMBERS, (*at, wire.texts(codes)))])[0]
-    return {(code or b"").decode(): int(number or b"") for code, number in rows}
+    found: dict[str, int] = msgspec.json.decode(rows[0][0] or b"{}", type=dict[str, int])
+    return found
 
 
 def _concepts(rows: Sequence[Row]) -> list[ConceptRow]:
@@ -129,8 +130,7 @@ def below(db: Session, at: At, code: str) -> Spans:
     """The numbers of what a code subsumes."""
     rows = db.run([(_BELOW, (*at, code))])[0]
     text = (rows[0][0] or b"").strip(b"{}") if rows else b""
-    ends = [int(end) for end in text.translate(None, b"[)").split(b",")] if text else []
-    return Spans.ascending(list(zip(ends[::2], ends[1::2], strict=True)))
+    return Spans.ascending(array("i", [int(end) for end in text.translate(None, b"[)").split(b",")] if text else []))
 
 
 def above(db: Session, at: At, code: str) -> list[int]:
@@ -159,14 +159,14 @@ _LAST = "\U0010ffff"
 def posting(db: Session, at: At, kind: str, key: str) -> Spans:
     """The concepts of one posting."""
     rows = db.run([(_POSTED, (*at, kind, key))])[0]
-    return Spans.ascending(_ranges(rows[0][0])) if rows else NONE
+    return Spans.ascending(_ends(rows[0][0])) if rows else NONE
 
 
 def postings(db: Session, at: At, kind: str, beginning: str) -> list[tuple[str, Spans]]:
     """Every posting whose key begins so, by key, without that beginning."""
     rows = db.run([(_POSTED_BETWEEN, (*at, kind, beginning, beginning + _LAST))])[0]
     cut = len(beginning)
-    return [((key or b"").decode()[cut:], Spans.ascending(_ranges(packed))) for key, packed in rows]
+    return [((key or b"").decode()[cut:], Spans.ascending(_ends(packed))) for key, packed in rows]
 
 
 def beginning(db: Session, at: At, words: Sequence[str]) -> list[Spans]:
@@ -180,12 +180,13 @@ def beginning(db: Session, at: At, words: Sequence[str]) -> list[Spans]:
     answers = iter(db.run(statements))
     found = []
     for word in words:
-        held = [_ranges(packed) for (packed,) in next(answers)]
+        held = [_ends(packed) for (packed,) in next(answers)]
         some = [int(number or b"") for _ in dict.fromkeys((word, word.upper())) for (number,) in next(answers)]
         if len(held) == 1 and not some:
             found.append(Spans.ascending(held[0]))
         else:
-            found.append(Spans([*chain.from_iterable(held), *((number, number + 1) for number in some)]))
+            ranges = chain.from_iterable(zip(ends[::2], ends[1::2], strict=True) for ends in held)
+            found.append(Spans([*ranges, *((number, number + 1) for number in some)]))
     return found
 
 
@@ -196,8 +197,8 @@ def little_endian(ends: "array[int]") -> bytes:
     return ends.tobytes()
 
 
-def _ranges(text: bytes | None) -> list[Range]:
+def _ends(text: bytes | None) -> "array[int]":
     ends = array("i", bytes.fromhex((text or b"\\x")[2:].decode()))
     if byteorder == "big":
         ends.byteswap()
-    return list(zip(ends[::2], ends[1::2], strict=True))
+    return ends

@@ -56,6 +56,17 @@ def read(
     return version_of(rows[0]) if rows else None
 
 
+_VISIBLE = (
+    "SELECT 1 FROM resource WHERE tenant_id = $1 AND self_key = $2 AND type_id = $3 AND id = $4 AND NOT deleted"
+)
+
+
+def visible(db: Session, tenant_id: int, type_id: int, type_name: str, resource_id: str, rule: Rule) -> bool:
+    """Whether a resource is there and `rule` does not hide it, without reading it."""
+    w = Writer(tenant_id, self_key(type_name, resource_id), type_id, resource_id)
+    return bool(db.run([(f"{_VISIBLE} AND {rule(w, 'resource')}", w.params)])[0])
+
+
 _LOCK = (
     f"SELECT {_HEAD_COLUMNS}{{flags}}, CASE WHEN deleted THEN keys END FROM resource"
     " WHERE tenant_id = $1 AND self_key = ANY($2) ORDER BY rid FOR NO KEY UPDATE"

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/codesystem.html
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -34,17 +34,20 @@ class CodeSystemTable:
         self.version: str | None = definition.get("version")
         self.name: str = definition.get("name") or self.url
         self.content: str = definition.get("content", "complete")
+        self.language: str = definition.get("language", "")
         self.case_sensitive: bool = definition.get("caseSensitive") is not False
         declared = definition.get("property", ())
         self.properties: Mapping[str, str] = {p["code"]: p["type"] for p in declared}
         self._meaning = {p["code"]: p["uri"].removeprefix(_CONCEPT_PROPERTIES) for p in declared if "uri" in p}
         self._concepts: list[Concept] = []
         self._numbers: dict[str, int] = {}
-        self._parents: list[list[int]] = []
+        # Dicts, since a list would be gone through for each of a hundred thousand parents.
+        self._parents: list[dict[int, None]] = []
         self._children: list[list[int]] = []
         self._read(definition.get("concept", ()))
         self.total = len(self._concepts)
         self.hierarchical = any(self._parents)
+        self.grouped = False
         self.languages = frozenset(
             d["language"] for c in self._concepts for d in c.designations if isinstance(d.get("language"), str)
         )
@@ -62,10 +65,10 @@ class CodeSystemTable:
             if number is None:
                 items.append(item)
                 number = self._numbers[item["code"]] = len(items)
-                self._parents.append([])
+                self._parents.append({})
                 self._children.append([])
             if parent:
-                _join(self._parents[number - 1], parent)
+                self._parents[number - 1][parent] = None
             waiting.extend((child, number) for child in reversed(item.get("concept", ())))
         held = [tuple(_properties(item)) for item in items]
         self.properties = {**_used(items), **self.properties}
@@ -81,12 +84,12 @@ class CodeSystemTable:
                 other = self._numbers.get(value) if isinstance(value, str) else None
                 meaning = self._meaning.get(name, name)
                 if other is not None and meaning in ("parent", "subsumedBy"):
-                    _join(self._parents[number - 1], other)
+                    self._parents[number - 1][other] = None
                 elif other is not None and meaning == "child":
-                    _join(self._parents[other - 1], number)
+                    self._parents[other - 1][number] = None
         for number, parents in enumerate(self._parents, 1):
             for parent in parents:
-                _join(self._children[parent - 1], number)
+                self._children[parent - 1].append(number)
 
     def _concept(
         self, number: int, item: Mapping[str, Any], properties: Sequence[tuple[str, Any]], items: Sequence[Any]
@@ -99,6 +102,7 @@ class CodeSystemTable:
             item.get("definition"),
             item.get("designation", ()),
             properties,
+            (),
             tuple(items[parent - 1]["code"] for parent in self._parents[number - 1]),
             # `abstract` as older systems name it.
             abstract=any(name in ("notSelectable", "abstract") and value is True for name, value in said),
@@ -170,7 +174,7 @@ class CodeSystemTable:
         number = self._numbers.get(code)
         return self._folded.get(code.casefold()) if number is None and not self.case_sensitive else number
 
-    def _closure(self, code: str, known: dict[int, Spans], sides: Sequence[Sequence[int]]) -> Spans:
+    def _closure(self, code: str, known: dict[int, Spans], sides: Sequence[Collection[int]]) -> Spans:
         start = self._number(code)
         if start is None:
             return NONE
@@ -225,11 +229,6 @@ class CodeSystemTable:
             for word in set().union(*map(keys_of, texts)):
                 held.setdefault(word, []).append(concept.number)
         return sorted(held), held
-
-
-def _join(numbers: list[int], number: int) -> None:
-    if number not in numbers:
-        numbers.append(number)
 
 
 def _properties(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.spans import NONE, Spans
-from fhir_server.terminology.definitions import Definitions, VersionNotHeld, identity
+from fhir_server.terminology.absent import VersionNotHeld
+from fhir_server.terminology.definitions import Definitions, identity
 from fhir_server.terminology.filters import selected
 from fhir_server.terminology.kept import Kept
 from fhir_server.terminology.listed import carries, is_listed, listing_parts, unknown_codes
@@ -147,7 +148,7 @@ def concepts(
         if found is None:
             found = _composed(definitions, value_set, system, loose, trail)
             if content is not None:
-                _kept.put((content, loose), found, 10 + len(found.ranges))
+                _kept.put((content, loose), found, 10 + found.pieces)
         definitions.memo[key] = found
     return found
 
@@ -187,13 +188,13 @@ def _composed(
     ranges: list[tuple[int, int]] = []
     for place, part in enumerate(includes(value_set)):
         chosen = _of_part(definitions, value_set, ("include", place), part, system, loose, trail)
-        definitions.spend(len(chosen.ranges))
+        definitions.spend(chosen.pieces)
         ranges += chosen.ranges
     found = Spans(ranges)
     for place, part in enumerate(excludes(value_set)):
         if not found:
             break
-        definitions.spend(len(found.ranges))
+        definitions.spend(found.pieces)
         # What is taken away is taken away in every version.
         found -= _of_part(definitions, value_set, ("exclude", place), part, system, True, trail)
     return found - system.inactive() if compose.get("inactive") is False else found
@@ -220,7 +221,7 @@ def _of_part(
         # Beside a system in some version, what is imported is asked of that version.
         named = concepts(definitions, imported, system, loose or "system" in part, trail)
         found = named if found is None else found & named
-        definitions.spend(len(named.ranges))
+        definitions.spend(named.pieces)
     if found is None:
         raise Unprocessable("An include names neither a system nor a value set.", expression="ValueSet.compose.include")
     return found
@@ -254,7 +255,7 @@ def _leaf(
     if known is None:
         known = _worked_out(definitions, part, system)
         if kept:
-            _leaves.put(key, known, 10 + len(known.concepts.ranges) + 2 * len(known.order))
+            _leaves.put(key, known, 10 + known.concepts.pieces + 2 * len(known.order))
         else:
             definitions.memo[key] = known
     return known

@@ -1,59 +1,29 @@
 """Where code systems and value sets come from: the tenant's resources, imported content, the base package."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_server.conformance import base_definitions, canonicals
 from fhir_server.conformance.registry import Registry, base_registry
-from fhir_server.core.errors import FhirError, NotFound, TooCostly, Unprocessable
+from fhir_server.core.errors import NotFound, TooCostly, Unprocessable
 from fhir_server.storage.concepts import SystemRow
 from fhir_server.storage.session import Session
-from fhir_server.terminology import implicit
+from fhir_server.terminology import dated, implicit
+from fhir_server.terminology.absent import NotLocal, VersionNotHeld
 from fhir_server.terminology.code_system import CodeSystemTable
-from fhir_server.terminology.holders import HOLDERS
 from fhir_server.terminology.kept import Kept
-from fhir_server.terminology.resources import Held, Resources, is_version
+from fhir_server.terminology.resources import WITHOUT_CODES, Held, Load, Resources, is_version
 from fhir_server.terminology.stored import StoredSystem, stored_system, stored_systems
 from fhir_server.terminology.supplements import Supplemented
 from fhir_server.terminology.systems import System
 
-_EMPTY = frozenset({"not-present", "supplement"})
 _STEPS = 3_000_000
-Stored = Callable[[str, str | None], System | None]
 
-
-class NotLocal(FhirError):
-    """422 `not-supported`: the codes of a system are needed and are not on this server."""
-
-    status = 422
-    default_code = "not-supported"
-
-    def __init__(self, system: str) -> None:
-        self.system = system
-        about = f", {HOLDERS[system]}," if system in HOLDERS else ""
-        super().__init__(
-            f"The code system {system}{about} is not on this server with its codes, so this cannot be computed here."
-            " Import it, or load it as a CodeSystem resource with its concepts."
-        )
-
-
-class Partial(NotLocal):
-    """422 `not-supported`: a code is not among the concepts held of a system, which are not all that it has."""
-
-    def __init__(self, system: str) -> None:
-        super().__init__(system)
-        self.issues[0] = replace(
-            self.issues[0],
-            text=f"The code system {system} is here in part only, so whether it has this code cannot be told here.",
-        )
-
-
-class VersionNotHeld(Unprocessable):
-    """422 `not-supported`: a code system is here, but not in the version asked for."""
-
-    default_code = "not-supported"
+T = TypeVar("T")
+# By url, version and the end of a date.
+Stored = Callable[[str, str | None, int | None], System | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +48,13 @@ class Versions:
         return version or insisted
 
 
-def _nothing(url: str, version: str | None) -> None:
+def _nothing(url: str, version: str | None, end: int | None) -> None:
     return None
 
 
 class Definitions:
-    """Looks canonicals up for one piece of work, each once. `stored` finds imported systems.
+    """Looks canonicals up for one piece of work, each once. `stored` finds imported systems; `end`: where no version is
+    named, the one that was in force just before this moment (microseconds) counts.
 
     memo: what `compose` has worked out in this piece of work.
     """
@@ -94,8 +65,10 @@ class Definitions:
         resources: Resources | None = None,
         stored: Stored = _nothing,
         versions: Versions | None = None,
+        end: int | None = None,
     ) -> None:
         self.registry = registry
+        self._end = end
         self.resources = resources or Resources()
         self.versions = versions or Versions()
         self.memo: dict[Hashable, Any] = {}
@@ -141,32 +114,46 @@ class Definitions:
 
     def _find(self, url: str, version: str | None) -> System | None:
         asked = f"{url}|{version}" if version else url
-        own = self.resources.find("CodeSystem", asked)
+        end = None if version else self._end
+        own = self.resources.find("CodeSystem", asked, end)
         content = own.resource.get("content", "complete") if own else "not-present"
         found: System | None = None
         if own is None or content != "complete":
-            found = self._stored(url, version)
-        if found is None and own is not None and content not in _EMPTY:
+            found = self._stored(url, version, end)
+        if found is None and own is not None and content not in WITHOUT_CODES:
             found = self._table(own)
         if found is None:
             base = base_table(url)
-            if base is not None and base.content not in _EMPTY and (not version or is_version(base.version, version)):
-                found = base
+            if base is not None and base.content not in WITHOUT_CODES:
+                found = self._at_the_time(base, url) if not version or is_version(base.version, version) else None
         if found is None:
             return None
         # The same version under two names is one system.
         known = next((s for s in self._systems.values() if s is not None and _same(s, found)), None)
         return known or self._supplemented(found)
 
+    def _at_the_time(self, of_base: T, named: str) -> T:
+        """What is of the base package, if it was published by then."""
+        if self._end is not None:
+            dated.in_force([(dated.BASE_SINCE, of_base)], self._end, named)
+        return of_base
+
     def _supplemented(self, system: System) -> System:
-        held = self.resources.supplements(system.url, system.version)
-        return Supplemented(system, [self._table(each) for each in held]) if held else system
+        tables = [self._table_by(*each) for each in self.resources.supplements(system.url, system.version)]
+        found = [table for table in tables if table is not None]
+        return Supplemented(system, found) if found else system
+
+    def _table_by(self, key: Hashable | None, load: Load) -> CodeSystemTable | None:
+        known: CodeSystemTable | None = None if key is None else _tables.get(key)
+        held = load() if known is None else None
+        return known if held is None else self._table(held)
 
     def _table(self, held: Held) -> CodeSystemTable:
         key = ("table", id(held.resource))
         known: CodeSystemTable | None = self.memo.get(key) if held.key is None else _tables.get(held.key)
         if known is None:
             known = CodeSystemTable(held.resource, held.key)
+            self.spend(known.total)
             if held.key is None:
                 self.memo[key] = known
             else:
@@ -210,10 +197,10 @@ class Definitions:
     def _value_set(self, canonical: str) -> Held | None:
         if canonical not in self._value_sets:
             url, _, version = canonical.partition("|")
-            held = self.resources.find("ValueSet", canonical)
+            held = self.resources.find("ValueSet", canonical, None if version else self._end)
             base = self.registry.value_set(url) if held is None else None
             if base is not None and (not version or is_version(base.get("version"), version)):
-                held = Held(base, ("base", url))
+                held = Held(self._at_the_time(base, url), ("base", url))
             if held is None and (made := implicit.value_set(url, self._naming_all)) is not None:
                 held = Held(made, ("implicit", url, made["compose"]["include"][0]["system"]))
             if held is not None:
@@ -223,17 +210,15 @@ class Definitions:
 
     def _naming_all(self, url: str) -> str | None:
         """The code system that names this value set as that of all its codes (CodeSystem.valueSet)."""
-        for held in self.resources.every("CodeSystem"):
-            if held.resource.get("valueSet") == url:
-                return str(held.resource["url"])
-        return _base_all_codes().get(url)
+        return self.resources.naming_all(url) or _base_all_codes().get(url)
 
-    # -- concept maps ------------------------------------------------------------------------------------------------
+    # -- definitions of other types ------------------------------------------------------------------------------------
 
-    def concept_map(self, canonical: str) -> Mapping[str, Any] | None:
-        """A concept map by canonical; None when there is none."""
-        held = self.resources.find("ConceptMap", canonical)
-        return base_definitions.find("ConceptMap", canonical) if held is None else held.resource
+    def definition(self, resource_type: str, canonical: str) -> dict[str, Any] | None:
+        """A definition of any type by canonical; None when there is none that the caller may know of. Nobody changes
+        what he is given."""
+        held = self.resources.find(resource_type, canonical)
+        return base_definitions.find(resource_type, canonical) if held is None else dict(held.resource)
 
     def concept_maps(self) -> Iterator[Mapping[str, Any]]:
         """Every concept map, the tenant's own before the package's."""
@@ -255,13 +240,13 @@ def imported_by(db: Session | None, tenant_id: int) -> Stored:
         return _nothing
     held: dict[str, list[SystemRow]] | None = None
 
-    def find(url: str, version: str | None) -> System | None:
+    def find(url: str, version: str | None, end: int | None) -> System | None:
         nonlocal held
         if held is None:
             held = {}
             for row in stored_systems(db, tenant_id):
                 held.setdefault(row.url, []).append(row)
-        return stored_system(db, tenant_id, url, version, held[url]) if url in held else None
+        return stored_system(db, tenant_id, url, version, held[url], end) if url in held else None
 
     return find
 

@@ -12,6 +12,7 @@ from fhir_server.core.spans import NONE, Spans
 from fhir_server.terminology.compose import listed_order, selection
 from fhir_server.terminology.definitions import Definitions, identity
 from fhir_server.terminology.expansion import Expansion, Item, item_of, property_definitions
+from fhir_server.terminology.resources import is_version
 from fhir_server.terminology.systems import Part, Selection, System
 from fhir_server.terminology.value_set import Said
 from fhir_server.terminology.words import keys_of, words_of
@@ -92,7 +93,7 @@ def _runs(
 ) -> Iterator[_Run]:
     words = words_of(wanted.filter)
     for part in chosen.parts:
-        if part.system.url in wanted.exclude_systems:
+        if _is_excluded(wanted, part.system.url, part.system.version):
             continue
         found = _narrowed(part, wanted, words)
         order = listed_order(definitions, value_set, part.system)
@@ -106,10 +107,16 @@ def _runs(
     codes = [
         (system, code)
         for (system, code), said in chosen.listed.items()
-        if system not in wanted.exclude_systems and _matches(words, code, said)
+        if not _is_excluded(wanted, system, None) and _matches(words, code, said)
     ]
     if codes:
         yield _Run(None, (), chosen.listed, codes)
+
+
+def _is_excluded(wanted: Expansion, url: str, version: str | None) -> bool:
+    """Whether the caller wants nothing of a system, or of it in this version."""
+    named = (each.partition("|") for each in wanted.exclude_systems)
+    return any(system == url and (not mark or is_version(version, only)) for system, mark, only in named)
 
 
 def _narrowed(part: Part, wanted: Expansion, words: Sequence[str]) -> Spans:
@@ -157,7 +164,7 @@ def _identifier(
 ) -> UUID:
     content = definitions.key_of(value_set) or encode(dict(value_set)).decode()
     asked = [each for each in wanted.asked if each["name"] not in ("offset", "count")]
-    systems = [(p.system.url, p.system.version, identity(p.system), len(p.concepts.ranges)) for p in chosen.parts]
+    systems = [(p.system.url, p.system.version, identity(p.system), p.concepts.pieces) for p in chosen.parts]
     digest = blake2b(repr((content, asked, wanted.languages, systems, total)).encode(), digest_size=16)
     return UUID(bytes=digest.digest(), version=4)
 
@@ -167,7 +174,7 @@ def _used(chosen: Selection, wanted: Expansion) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = []
     for part in chosen.parts:
         system = part.system
-        if system.url in wanted.exclude_systems:
+        if _is_excluded(wanted, system.url, system.version):
             continue
         uri = f"{system.url}|{system.version}" if system.version else system.url
         parameters.append({"name": "version", "valueUri": uri})

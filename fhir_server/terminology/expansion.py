@@ -20,7 +20,7 @@ _LANGUAGE_TAGS = "urn:ietf:bcp:47"
 class Expansion:
     """What a caller asks of an expansion; the fields are the operation's parameters. `languages`: of the displays, the
     preferred one first; `designations`: uses and languages as tokens `system|code`, those wanted; `limited`: what is
-    too large may be cut off; `asked`: the parameters as the answer repeats them."""
+    too large may be cut off; `exclude_systems`: canonicals; `asked`: the parameters as the answer repeats them."""
 
     filter: str = ""
     offset: int = 0
@@ -67,7 +67,7 @@ def item_of(item: Item, wanted: Expansion, *, with_version: bool) -> dict[str, A
     entry["code"] = item.code
     plain = not (wanted.languages or wanted.include_designations or wanted.designations)
     designations = () if plain else [*own_designations, *(concept.designations if concept else ())]
-    if display := in_language(display, designations, wanted.languages):
+    if display := in_language(display, designations, wanted.languages, item.home.language if item.home else ""):
         entry["display"] = display
     if designations and (wanted.include_designations or wanted.designations):
         shown = [dict(d) for d in designations if not wanted.designations or _is_wanted(d, wanted.designations)]

@@ -33,7 +33,7 @@ def selected(system: System, filters: Sequence[Mapping[str, Any]], spend: Callab
         if test is None:
             raise _refused(system, name, operator)
         passing = test(system, name, value)
-        spend(len(passing.ranges) + len(found.ranges))
+        spend(passing.pieces + found.pieces)
         found &= passing
     return found
 

@@ -13,6 +13,7 @@ SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 
+_REFERENCE_SET = "900000000000455006"
 _SNOMED_URL = re.compile(rf"({re.escape(SNOMED)}(?:/\d+(?:/version/\d+)?)?)\?fhir_vs(?:=(.*))?", re.DOTALL)
 _LOINC_URL = re.compile(rf"{re.escape(LOINC)}/vs(?:/(L[LP]\d+-\d))?")
 
@@ -39,6 +40,8 @@ def _snomed(url: str) -> dict[str, Any] | None:
         include["version"] = edition
     if wanted is None:
         return include
+    if wanted == "refset":
+        return include | {"filter": [{"property": "concept", "op": "descendent-of", "value": _REFERENCE_SET}]}
     kind, _, value = wanted.partition("/")
     rule = _SNOMED_FILTERS.get(kind)
     if rule is None or not value:

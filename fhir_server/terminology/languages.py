@@ -13,6 +13,7 @@ _USES: Mapping[str, int] = {
 }
 _NO_USE, _OTHER_USE = 1, 2
 _FAR = 9
+_ENGLISH = "en"
 _MOST = 10
 
 
@@ -38,13 +39,16 @@ def _quality(weight: str) -> float:
 
 
 def in_language(
-    display: str | None, designations: Sequence[Mapping[str, Any]], languages: Sequence[str]
+    display: str | None, designations: Sequence[Mapping[str, Any]], languages: Sequence[str], main: str = ""
 ) -> str | None:
-    """The designation to show in the first of the languages that there is one in, else the display. `fr` is answered
-    by `fr-CA` too, and `fr-MA` by `fr`."""
+    """What to show: the designation in the first of the languages that there is one in, or the display where that is as
+    near (`main`: its language; not told, it counts as English), and where nothing else is there. `fr` is answered by
+    `fr-CA` too; `fr-MA` by `fr`, and then by any other `fr-…`."""
     for language in languages:
         near = [(_distance(d, language), _fitness(d), place) for place, d in enumerate(designations)]
         best = min((each for each in near if each[0] < _FAR), default=None)
+        if display is not None and _apart(main or _ENGLISH, language) <= (_FAR - 1 if best is None else best[0]):
+            return display
         if best is not None:
             return str(designations[best[2]]["value"])
     return display
@@ -56,12 +60,17 @@ def of_language(designations: Sequence[Mapping[str, Any]], languages: Sequence[s
 
 
 def _distance(designation: Mapping[str, Any], language: str) -> int:
-    tag, wanted = designation.get("language", "").lower(), language.lower()
-    if "value" not in designation or not tag:
-        return _FAR
+    return _apart(designation.get("language", ""), language) if "value" in designation else _FAR
+
+
+def _apart(tag: str, language: str) -> int:
+    """How far a language tag is from the one that is wanted: the same, more general, more special, sister, other."""
+    tag, wanted = tag.lower(), language.lower()
     if tag == wanted:
-        return 0
-    return 1 if tag.split("-")[0] == wanted.split("-")[0] else _FAR
+        return 0 if tag else _FAR
+    if tag.split("-")[0] != wanted.split("-")[0]:
+        return _FAR
+    return 1 if wanted.startswith(f"{tag}-") else 2 if tag.startswith(f"{wanted}-") else 3
 
 
 def _fitness(designation: Mapping[str, Any]) -> int:

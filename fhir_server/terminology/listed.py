@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fhir_server.terminology.definitions import Definitions, NotLocal, Partial
+from fhir_server.terminology.absent import NotLocal, Partial
+from fhir_server.terminology.definitions import Definitions
 from fhir_server.terminology.grammars import GRAMMARS
 from fhir_server.terminology.systems import System
 from fhir_server.terminology.value_set import Said, Trail, carried, entered, excludes, includes, listing

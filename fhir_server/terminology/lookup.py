@@ -12,6 +12,8 @@ from fhir_server.terminology.systems import Concept, System
 
 _ALWAYS = frozenset({"url", "name", "version", "display", "designation", "system", "code"})
 _EVERY = "*"
+# Before a language: the designations in it.
+_LANG = "lang."
 _MOST_CHILDREN = 1000
 
 
@@ -33,10 +35,14 @@ def lookup(
     parameters: list[dict[str, Any]] = [{"name": "name", "valueString": table.name if table else "UCUM"}]
     if table is not None and table.version:
         parameters.append({"name": "version", "valueString": table.version})
-    display = in_language(concept.display, concept.designations, languages) or concept.code
+    main = table.language if table is not None else ""
+    display = in_language(concept.display, concept.designations, languages, main) or concept.code
     parameters.append({"name": "display", "valueString": display})
-    if not properties or properties & {"designation", _EVERY}:
-        parameters += [{"name": "designation", "part": _designation(d)} for d in concept.designations]
+    every = not properties or properties & {"designation", _EVERY}
+    spoken = {name.removeprefix(_LANG).lower() for name in properties if name.startswith(_LANG)}
+    for designation in concept.designations:
+        if every or designation.get("language", "").lower() in spoken:
+            parameters.append({"name": "designation", "part": _designation(designation)})
     wanted = None if not properties or _EVERY in properties else properties - _ALWAYS
     for name, kind, value in _properties(table, concept, wanted):
         if wanted is None or name in wanted:

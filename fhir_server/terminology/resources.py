@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from fhir_server.conformance import canonicals
 from fhir_server.conformance.canonicals import Canonicals
 from fhir_server.storage.definitions import DefinitionRow
+from fhir_server.terminology import dated
 
+# `content` of CodeSystem resources that say nothing of its codes.
+WITHOUT_CODES = frozenset({"not-present", "supplement"})
 _NO_SUPPLEMENTS: Sequence[DefinitionRow] = ()
 
 
@@ -18,6 +22,9 @@ class Held:
 
     resource: Mapping[str, Any]
     key: Hashable | None
+
+
+Load = Callable[[], Held | None]
 
 
 class Resources:
@@ -38,16 +45,27 @@ class Resources:
         self._may_read = may_read
         self._given = given
 
-    def find(self, resource_type: str, canonical: str) -> Held | None:
-        """A definition by `url` or `url|version`; None when there is none, or none that the caller may know of."""
+    def find(self, resource_type: str, canonical: str, end: int | None = None) -> Held | None:
+        """A definition by `url` or `url|version`; None when there is none, or none that the caller may know of. `end`:
+        that of several versions which was in force just before this moment. Raises as `dated.in_force`."""
         url, _, version = canonical.partition("|")
         for held in self._given:
             resource = held.resource
             named = resource.get("resourceType", resource_type) == resource_type and resource.get("url") == url
             if named and (not version or is_version(resource.get("version"), version)):
                 return held
+        if end is not None:
+            several = ((dated.since(held.resource), held) for held in self._versions(resource_type, url))
+            return dated.in_force(several, end, url)
         row = self._tenant.canonicals.find(resource_type, canonical) if self._tenant and url else None
         return None if row is None else self._held(resource_type, row)
+
+    def _versions(self, resource_type: str, url: str) -> Iterator[Held]:
+        """Every version of a definition that says something, the best one first."""
+        for row in self._tenant.canonicals.each(resource_type) if self._tenant else ():
+            says = row.url == url and row.kind not in WITHOUT_CODES
+            if says and (held := self._held(resource_type, row)) is not None:
+                yield held
 
     def every(self, resource_type: str) -> Iterator[Held]:
         """The definitions of a type, the best one of each url."""
@@ -57,18 +75,33 @@ class Resources:
             if held is not None:
                 yield held
 
-    def supplements(self, url: str, version: str | None) -> list[Held]:
-        """The supplements of a code system, those that name its version or none."""
-        rows = _supplements(self._tenant.canonicals).get(url, _NO_SUPPLEMENTS) if self._tenant else ()
-        found = [held for held in self._given if held.resource.get("supplements", "").partition("|")[0] == url]
-        found += [held for row in rows if (held := self._held("CodeSystem", row)) is not None]
-        return [held for held in found if _adds_to(held.resource.get("supplements", ""), version)]
+    def supplements(self, url: str, version: str | None) -> Iterator[tuple[Hashable | None, Load]]:
+        """The supplements of a code system, those that name its version or none: (key, what reads it), since those that
+        are known by their key need not be read."""
+        for held in self._given:
+            named = held.resource.get("supplements", "")
+            if named.partition("|")[0] == url and _adds_to(named, version):
+                yield held.key, partial(_itself, held)
+        for row in _supplements(self._tenant.canonicals).get(url, _NO_SUPPLEMENTS) if self._tenant else ():
+            if _adds_to(row.subject, version) and self._may_read("CodeSystem", row):
+                yield self._key(row), partial(self._held, "CodeSystem", row)
+
+    def naming_all(self, value_set: str) -> str | None:
+        """The url of the code system that names this value set as that of all its codes."""
+        for held in self._given:
+            if held.resource.get("valueSet") == value_set and "url" in held.resource:
+                return str(held.resource["url"])
+        row = _all_codes(self._tenant).get(value_set) if self._tenant else None
+        return row.url if row is not None and self._may_read("CodeSystem", row) else None
 
     def _held(self, resource_type: str, row: DefinitionRow) -> Held | None:
         if self._tenant is None or not self._may_read(resource_type, row):
             return None
         body = self._tenant.body(row)
-        return None if body is None else Held(body, (self._tenant_id, row.rid, row.revision))
+        return None if body is None else Held(body, self._key(row))
+
+    def _key(self, row: DefinitionRow) -> Hashable:
+        return self._tenant_id, row.rid, row.revision
 
 
 def is_version(held: str | None, asked: str) -> bool:
@@ -80,6 +113,23 @@ def is_version(held: str | None, asked: str) -> bool:
 def _adds_to(supplements: str, version: str | None) -> bool:
     named = supplements.partition("|")[2]
     return not named or version is None or is_version(version, named)
+
+
+def _itself(held: Held) -> Held:
+    return held
+
+
+# Of every picture of a tenant's definitions: which of its code systems names a value set as that of all its codes.
+_naming: WeakKeyDictionary[Canonicals, Mapping[str, DefinitionRow]] = WeakKeyDictionary()
+
+
+def _all_codes(tenant: canonicals.Definitions) -> Mapping[str, DefinitionRow]:
+    found = _naming.get(tenant.canonicals)
+    if found is None:
+        rows = [(row, tenant.body(row)) for row in tenant.canonicals.all("CodeSystem")]
+        found = {body["valueSet"]: row for row, body in reversed(rows) if body is not None and "valueSet" in body}
+        _naming[tenant.canonicals] = found
+    return found
 
 
 # Of every picture of a tenant's definitions: its supplements by the url of what they add to.

@@ -15,6 +15,7 @@ from fhir_server.core.spans import Spans
 from fhir_server.storage import concepts as stored
 from fhir_server.storage.concepts import ABSTRACT, INACTIVE, PROPERTY, ConceptRow, SystemRow
 from fhir_server.storage.session import Session
+from fhir_server.terminology import dated
 from fhir_server.terminology.systems import Concept
 
 SEPARATOR = "\x1f"
@@ -66,8 +67,10 @@ class StoredSystem:
         self.version: str | None = row.version or None
         self.name: str = row.described.get("name") or row.url
         self.content: str = row.described.get("content", "complete")
+        self.language: str = row.described.get("language", "")
         self.case_sensitive: bool = row.described.get("caseSensitive", True)
         self.hierarchical: bool = row.described.get("hierarchical", False)
+        self.grouped: bool = row.described.get("grouped", False)
         self.properties: Mapping[str, str] = row.described.get("properties", {})
         self.languages = frozenset(row.described.get("languages", ()))
         self.total = row.concepts
@@ -146,8 +149,8 @@ class StoredSystem:
         if fresh:
             for word, spans in zip(fresh, stored.beginning(self._db, self._at, fresh), strict=True):
                 found[word] = spans
-                _remembered.put((*self._at, "begin", word), spans, 1 + len(spans.ranges))
-        smallest, *others = sorted(found.values(), key=lambda spans: len(spans.ranges)) or [self.every()]
+                _remembered.put((*self._at, "begin", word), spans, 1 + spans.pieces)
+        smallest, *others = sorted(found.values(), key=lambda spans: spans.pieces) or [self.every()]
         for spans in others:
             smallest &= spans
         return smallest
@@ -172,35 +175,46 @@ class StoredSystem:
         known: Spans | None = _remembered.get((*self._at, kind, key))
         if known is None:
             known = ask()
-            _remembered.put((*self._at, kind, key), known, 1 + len(known.ranges))
+            _remembered.put((*self._at, kind, key), known, 1 + known.pieces)
         return known
 
     def _concept(self, row: ConceptRow) -> Concept:
         detail = decode(row.detail) if row.detail else {}
         return Concept(
             row.number, row.code, row.display or None, detail.get("definition"), detail.get("designation", ()),
-            tuple((name, value) for name, value in detail.get("property", ())), row.parents,
+            tuple((name, value) for name, value in detail.get("property", ())), detail.get("group", ()), row.parents,
             abstract=bool(row.flags & ABSTRACT), inactive=bool(row.flags & INACTIVE),
         )  # fmt: skip
 
 
 def stored_system(
-    db: Session, tenant_id: int, url: str, version: str | None = None, held: Sequence[SystemRow] | None = None
+    db: Session, tenant_id: int, url: str, version: str | None = None, held: Sequence[SystemRow] | None = None,
+    end: int | None = None,
 ) -> StoredSystem | None:
     """The imported system of a url, the tenant's own before the site's, in this version (or the newest that begins so:
     `2.77` for `2.77.1`, an edition's URI for its releases) or in the newest; None when there is none. `held`: what
-    `stored_systems` has just said, to save asking again."""
+    `stored_systems` has just said, to save asking again; `end`: instead of the newest, the one that was in force just
+    before this moment. Raises as `dated.in_force`."""
     rows = stored.systems(db, tenant_id, url) if held is None else held
     fit = [row for row in rows if row.status == "active" and row.url == url]
     if version:
         exact = [row for row in fit if row.version == version]
         fit = exact or [row for row in fit if row.version.startswith((f"{version}.", f"{version}/"))]
     own = [row for row in fit if row.tenant_id == tenant_id] or fit
+    if end is not None:
+        newest_first = sorted(own, key=_order, reverse=True)
+        since = [dated.since_version(_released(row), row.imported_at) for row in newest_first]
+        then = dated.in_force(zip(since, newest_first, strict=True), end, url)
+        return None if then is None else StoredSystem(db, then)
     return StoredSystem(db, max(own, key=_order)) if own else None
 
 
+def _released(row: SystemRow) -> str:
+    return str(row.described.get("released", row.version))
+
+
 def _order(row: SystemRow) -> tuple[Any, ...]:
-    return version_order(row.described.get("released", row.version)), row.system_id
+    return version_order(_released(row)), row.system_id
 
 
 def stored_systems(db: Session, tenant_id: int) -> list[SystemRow]:

@@ -19,6 +19,7 @@ class Supplemented:
         self._supplements = supplements
         self.url, self.version, self.name, self.content = inner.url, inner.version, inner.name, inner.content
         self.case_sensitive, self.hierarchical, self.total = inner.case_sensitive, inner.hierarchical, inner.total
+        self.grouped, self.language = inner.grouped, inner.language
         added = {name: kind for s in supplements for name, kind in s.properties.items()}
         self.properties: Mapping[str, str] = {**added, **inner.properties}
         self.languages = inner.languages.union(*(s.languages for s in supplements))

@@ -14,7 +14,8 @@ from fhir_server.core.spans import Spans
 @dataclass(frozen=True, slots=True)
 class Concept:
     """A code with what its system says of it. `parents`: codes; `designations`: as in a CodeSystem resource (language,
-    use, value); `properties`: (code, value), a Coding as its JSON object."""
+    use, value); `properties`: (code, value), a Coding as its JSON object; `groups`: places in
+    `properties` of those that belong together."""
 
     number: int
     code: str
@@ -22,6 +23,7 @@ class Concept:
     definition: str | None = None
     designations: Sequence[Mapping[str, Any]] = ()
     properties: Sequence[tuple[str, Any]] = ()
+    groups: Sequence[Sequence[int]] = ()
     parents: tuple[str, ...] = ()
     abstract: bool = False
     inactive: bool = False
@@ -30,15 +32,18 @@ class Concept:
 class System(Protocol):
     """A code system in one version, whose content does not change while it is asked.
 
-    content: as CodeSystem.content. properties: {code: type}. languages: those that designations are in.
+    content: as CodeSystem.content. language: of its displays, '' when it does not say. properties: {code: type}.
+    languages: those that designations are in. grouped: whether it says of a concept's properties which belong together.
     """
 
     url: str
     version: str | None
     name: str
     content: str
+    language: str
     case_sensitive: bool
     hierarchical: bool
+    grouped: bool
     properties: Mapping[str, str]
     languages: frozenset[str]
     total: int

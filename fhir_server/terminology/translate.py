@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_server.terminology.definitions import Definitions
+from fhir_server.terminology.resources import is_version
 
 Map = Mapping[str, Any]
 Coding = Mapping[str, Any]
@@ -44,11 +45,12 @@ class Match:
 def translate(definitions: Definitions, maps: Iterable[Map], asked: Translation) -> list[Match]:
     """Every match that the maps have for any of the codings, in the order of maps, groups and elements, each once."""
     found: dict[tuple[Any, ...], Match] = {}
+    work = _Work(definitions)
     for concept_map in maps:
         if not _concerns(concept_map, asked):
             continue
         for coding in asked.codings:
-            for match in _of_map(definitions, concept_map, asked, coding, ()):
+            for match in _of_map(work, concept_map, asked, coding, ()):
                 concept = match.concept or {}
                 found.setdefault((match.equivalence, concept.get("system"), concept.get("code"), match.source), match)
     return list(found.values())
@@ -95,54 +97,99 @@ def _concerns(concept_map: Map, asked: Translation) -> bool:
 # -- within a map ------------------------------------------------------------------------------------------------------
 
 
+class _Work:
+    """One question: each map is asked about each coding once, however many others lead to it, and sorted out once."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self.definitions = definitions
+        self._asked: set[tuple[Any, ...]] = set()
+        self._elements: dict[tuple[int, bool], dict[str, list[tuple[Map, Map]]]] = {}
+        # What is told apart by its place in memory stays there.
+        self._held: list[Map] = []
+        self._maps: dict[str, Map | None] = {}
+
+    def begins(self, concept_map: Map, coding: Coding) -> bool:
+        """Whether the map has not been asked about the coding yet."""
+        key = (id(concept_map), coding.get("system"), coding.get("version"), coding["code"])
+        if key in self._asked:
+            return False
+        self._held.append(concept_map)
+        self._asked.add(key)
+        self.definitions.spend(1 + len(concept_map.get("group", ())))
+        return True
+
+    def map(self, canonical: str) -> Map | None:
+        """A map that another one leads to, always the same one."""
+        if canonical not in self._maps:
+            self._maps[canonical] = self.definitions.definition("ConceptMap", canonical)
+        return self._maps[canonical]
+
+    def elements(self, group: Map, code: str) -> Sequence[Map]:
+        """The elements of a group about a code."""
+        return [element for element, _ in self._sorted(group, by_target=False).get(code, ())]
+
+    def targets(self, group: Map, code: str) -> Sequence[tuple[Map, Map]]:
+        """(element, target) of a group that lead to a code."""
+        return self._sorted(group, by_target=True).get(code, ())
+
+    def _sorted(self, group: Map, *, by_target: bool) -> Mapping[str, Sequence[tuple[Map, Map]]]:
+        key = (id(group), by_target)
+        found = self._elements.get(key)
+        if found is None:
+            found = self._elements[key] = {}
+            elements = group.get("element", ())
+            self.definitions.spend(len(elements))
+            for element in elements:
+                for named in element.get("target", ()) if by_target else (element,):
+                    found.setdefault(named.get("code", ""), []).append((element, named))
+        return found
+
+
 def _of_map(
-    definitions: Definitions, concept_map: Map, asked: Translation, coding: Coding, trail: tuple[str, ...]
+    work: _Work, concept_map: Map, asked: Translation, coding: Coding, trail: tuple[str, ...]
 ) -> Iterator[Match]:
     url = concept_map.get("url")
-    if (url and url in trail) or len(trail) > _DEEPEST:
+    if len(trail) > _DEEPEST or not work.begins(concept_map, coding):
         return
     for group in concept_map.get("group", ()):
         ends = ("target", "source") if asked.reverse else ("source", "target")
         here, there = (group.get(end) for end in ends)
-        if not _is_of(coding, here) or not _wanted(there, asked):
+        if not _is_of(coding, here, group.get(f"{ends[0]}Version")) or not _wanted(there, asked):
             continue
-        matches = list(_backwards(group, coding) if asked.reverse else _forwards(group, coding, asked))
-        if not matches and not asked.reverse and not _names(group, coding):
-            yield from _unmapped(definitions, group, asked, coding, (*trail, url or ""))
+        elements = work.elements(group, coding["code"])
+        matches = list(_backwards(work, group, coding) if asked.reverse else _forwards(group, elements, asked))
+        if not matches and not asked.reverse and not elements:
+            yield from _unmapped(work, group, asked, coding, (*trail, url or ""))
         for equivalence, concept, products in matches:
             yield Match(equivalence, concept, url, products)
 
 
-def _is_of(coding: Coding, system: str | None) -> bool:
-    return system is None or coding.get("system") is None or coding["system"] == system
+def _is_of(coding: Coding, system: str | None, version: str | None) -> bool:
+    """Whether a group is about a coding's system, in its version where both say one."""
+    if system is not None and coding.get("system") not in (None, system):
+        return False
+    named = coding.get("version")
+    return named is None or version is None or is_version(version, named) or is_version(named, version)
 
 
 def _wanted(system: str | None, asked: Translation) -> bool:
     return asked.target_system is None or system == asked.target_system.partition("|")[0]
 
 
-def _names(group: Map, coding: Coding) -> bool:
-    return any(element.get("code") == coding["code"] for element in group.get("element", ()))
-
-
 Found = tuple[str, Coding | None, Sequence[Mapping[str, Any]]]
 
 
-def _forwards(group: Map, coding: Coding, asked: Translation) -> Iterator[Found]:
-    for element in group.get("element", ()):
-        if element.get("code") != coding["code"]:
-            continue
+def _forwards(group: Map, elements: Sequence[Map], asked: Translation) -> Iterator[Found]:
+    for element in elements:
         for target in element.get("target", ()):
             if all(_holds(each, asked.dependencies) for each in target.get("dependsOn", ())):
                 yield target["equivalence"], _concept(group, "target", target), target.get("product", ())
 
 
-def _backwards(group: Map, coding: Coding) -> Iterator[Found]:
-    for element in group.get("element", ()):
-        for target in element.get("target", ()):
-            if target.get("code") == coding["code"]:
-                equivalence = target["equivalence"]
-                yield _REVERSED.get(equivalence, equivalence), _concept(group, "source", element), ()
+def _backwards(work: _Work, group: Map, coding: Coding) -> Iterator[Found]:
+    for element, target in work.targets(group, coding["code"]):
+        equivalence = target["equivalence"]
+        yield _REVERSED.get(equivalence, equivalence), _concept(group, "source", element), ()
 
 
 def _concept(group: Map, end: str, item: Map) -> Coding | None:
@@ -167,7 +214,7 @@ def _holds(depends: Map, known: Mapping[str, Sequence[Coding]]) -> bool:
 
 
 def _unmapped(
-    definitions: Definitions, group: Map, asked: Translation, coding: Coding, trail: tuple[str, ...]
+    work: _Work, group: Map, asked: Translation, coding: Coding, trail: tuple[str, ...]
 ) -> Iterator[Match]:
     """What a group says of codes that it does not name. https://hl7.org/fhir/R4/conceptmap.html#unmapped"""
     rule = group.get("unmapped")
@@ -178,6 +225,6 @@ def _unmapped(
     elif rule.get("mode") == "fixed":
         yield Match("inexact", _concept(group, "target", rule), trail[-1] or None)
     elif rule.get("mode") == "other-map":
-        other = definitions.concept_map(rule.get("url", ""))
+        other = work.map(rule.get("url", ""))
         if other is not None:
-            yield from _of_map(definitions, other, asked, coding, trail)
+            yield from _of_map(work, other, asked, coding, trail)

@@ -142,7 +142,8 @@ def _described(url: str, system: System | None, question: Question, said: Any) -
     code = concept.code if concept else question.code
     version = system.version if system else None
     designations = [*own_designations, *(concept.designations if concept else ())]
-    best = in_language(own_display or (concept.display if concept else None), designations, question.languages)
+    shown, main = own_display or (concept.display if concept else None), system.language if system else ""
+    best = in_language(shown, designations, question.languages, main)
     inactive = concept is not None and concept.inactive
     issues: list[Issue] = []
     if concept is not None and concept.abstract and not question.abstract:

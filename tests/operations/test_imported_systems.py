@@ -44,6 +44,8 @@ SNOMED_TABLE = """
     57054005,Acute myocardial infarction,22298006,700,
     40733004,Infectious disease,404684003,,409822003
     6142004,Influenza,40733004,,407477006
+    900000000000455006,Reference set,138875005,,
+    700,Our reference set,900000000000455006,,
     409822003,Domain bacteria,138875005,,
     407477006,Influenza virus,138875005,,
 """
@@ -106,6 +108,7 @@ ECL: list[tuple[str, list[str]]] = [
     ("< 404684003 : 246075003 = 407477006", ["6142004"]),
     ("< 404684003 : 246075003 = *", ["40733004", "6142004"]),
     ("* : 246075003 != 407477006", ["40733004"]),
+    ("< 404684003 . 246075003", ["407477006", "409822003"]),
     ("< 404684003 : 246075003 = (407477006 OR 409822003) /* either */", ["40733004", "6142004"]),
 ]  # fmt: skip
 
@@ -118,7 +121,7 @@ def test_expression_constraints(client: Client, expression: str, expected: list[
     assert sorted(codes(answer.json["expansion"])) == sorted(expected)
 
 
-REFUSED_ECL = ["< 404684003 : { 246075003 = * }", "< 999", "<< ", "a b", "< 404684003 . 246075003", "22298006 AND 6142004 OR 40733004", "< 404684003 : 999 = *", "^ *x", "(22298006", "x" * 5000]
+REFUSED_ECL = ["< 404684003 : { 246075003 = * }", "< 999", "<< ", "a b", "22298006 AND 6142004 OR 40733004", "< 404684003 : 999 = *", "^ *x", "(22298006", "x" * 5000]
 
 
 @pytest.mark.parametrize("expression", REFUSED_ECL)
@@ -128,9 +131,10 @@ def test_expression_constraints_that_are_refused(client: Client, expression: str
 
 
 IMPLICIT = [
-    (f"{SNOMED}?fhir_vs", 8),
+    (f"{SNOMED}?fhir_vs", 10),
     (f"{SNOMED}?fhir_vs=isa/40733004", 2),
     (f"{SNOMED}?fhir_vs=refset/700", 2),
+    (f"{SNOMED}?fhir_vs=refset", 1),
     (f"{SNOMED}/900000000000207008?fhir_vs=isa/40733004", 2),
     (f"{EDITION}?fhir_vs=isa/40733004", 2),
     (f"{LOINC}/vs", 6),

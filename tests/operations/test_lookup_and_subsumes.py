@@ -75,7 +75,7 @@ REFUSED: list[tuple[str, tuple[int, str]]] = [
     ("CodeSystem/$lookup?code=trout", (400, "required")),
     (f"CodeSystem/$lookup?system={FISH}&code=pike", (404, "not-found")),
     (f"CodeSystem/$lookup?system={FISH}&code=trout&version=3", (422, "not-supported")),
-    (f"CodeSystem/$lookup?system={FISH}&code=trout&date=2020", (400, "not-supported")),
+    (f"CodeSystem/$lookup?system={FISH}&code=trout&date=2020", (422, "not-supported")),
     ("CodeSystem/$lookup?system=urn:test:nowhere&code=x", (422, "not-supported")),
     (f"CodeSystem/$subsumes?system={FISH}&codeA=trout", (400, "required")),
     ("CodeSystem/$subsumes?codeA=trout&codeB=any", (400, "invalid")),

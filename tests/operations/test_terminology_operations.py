@@ -87,7 +87,7 @@ REFUSED = [
     (f"ValueSet/$expand?url={GENDERS}&count=x", 400, "value"),
     (f"ValueSet/$expand?url={GENDERS}&url={GENDERS}", 400, "multiple-matches"),
     (f"ValueSet/$expand?url={GENDERS}&counts=1", 400, "not-supported"),
-    (f"ValueSet/$expand?url={GENDERS}&date=2020", 400, "not-supported"),
+    (f"ValueSet/$expand?url={GENDERS}&date=2019-10-29", 422, "not-supported"),
     (f"ValueSet/$expand?url={GENDERS}&system-version={GENDER}%7C9", 422, "not-supported"),
     ("ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/body-site", 422, "not-supported"),
     ("ValueSet/$expand?valueSet=x", 400, "invalid"),

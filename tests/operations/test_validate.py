@@ -192,3 +192,22 @@ def test_refusals(client: Client, tenant: TestTenant, stored: str) -> None:
     reader = tenant.client("system/Patient.rs")
     assert reader.post(f"Patient/{stored}/$validate", wrapped(mode="delete")).status == 403
     assert severities(reader.post("Patient/$validate", GOOD)) == {"information"}
+
+
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+@pytest.mark.parametrize(
+    ("coding", "place"),
+    [
+        ({"system": ACT, "code": "AMB"}, ""), ({"system": ACT, "code": "AMB", "display": "Ambulatory"}, ""),
+        ({"system": ACT, "code": "AMBX"}, "code"), ({"system": ACT, "code": "AMB", "display": "Flying"}, "display"),
+        ({"system": "http://snomed.info/sct", "code": "1"}, ""),
+    ],
+)  # fmt: skip
+def test_what_a_code_system_says_against_a_coding_is_a_warning(client: Client, coding: dict[str, Any], place: str) -> None:
+    """Of systems that are not here nothing is said; and nothing is quoted."""
+    issues = client.post("Patient/$validate", {**GOOD, "maritalStatus": {"coding": [coding]}}).issues
+    said = [issue for issue in issues if "The code system does" in str(issue) or "The display is" in str(issue)]
+    assert [issue["expression"] for issue in said] == [[f"Patient.maritalStatus.coding[0].{place}"]] * bool(place)
+    assert all(issue["severity"] == "warning" and "AMB" not in str(issue) and "Flying" not in str(issue) for issue in said)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_server.terminology.closure_table import entries
+from fhir_server.terminology.closure_table import Work, entries
 from fhir_server.terminology.code_system import CodeSystemTable
 from fhir_server.terminology.compose import contains, selection
 from fhir_server.terminology.expand import expand
@@ -86,8 +86,8 @@ def test_deltas_of_a_closure_table_sum_to_the_closure(drawn: tuple[dict[str, Any
     told: set[tuple[str, str]] = set()
     for version, batch in enumerate(batches, 1):
         held.update((code, version) for code in batch if code not in held)
-        delta = entries(table, held, version - 1)
+        delta = entries(table, held, version - 1, Work())
         assert not delta & told, "an entry is told once"
         told |= delta
     expected = {(code, above) for code in held for above in oracle.above(code) & set(held)}
-    assert told == expected == entries(table, held, 0)
+    assert told == expected == entries(table, held, 0, Work())

@@ -15,7 +15,7 @@ from fhir_server.search.escape import split, unescape
 from fhir_server.search.leaves import Keys, tokens
 from fhir_server.search.text import words
 from fhir_server.search.tree import PROBE, UNIQUE, Node, Not, Nothing, all_of, any_of
-from fhir_server.terminology.definitions import NotLocal
+from fhir_server.terminology.absent import NotLocal
 
 MODIFIERS = ("not", "text", "in", "not-in", "above", "below", "of-type", "missing")
 _BY_TERMINOLOGY = ("in", "not-in", "above", "below")
@@ -148,8 +148,7 @@ def _in(asked: Asked) -> Term:
             except (NotFound, Unprocessable, NotLocal, TooCostly) as error:
                 expected = f"the canonical URL of a value set that this server can expand. {error}"
                 raise asked.bad_value(expected) from None
-        forms = [form for each in chosen for form in concepts.members(asked.param, each)]
-        node = tokens(forms) if forms else Nothing()
+        node = concepts.members(asked.param, chosen, drives=not negate)
         return Not(node) if negate else node
 
     return match
@@ -165,7 +164,7 @@ def _subsumed(asked: Asked) -> Term:
             if len(parts) != 2 or not all(parts):
                 raise asked.bad_value("system|code")
             codes.append((parts[0], parts[1]))
-        return tokens(concepts.related(asked.param, codes, above=above))
+        return concepts.related(asked.param, codes, above=above)
 
     return match
 

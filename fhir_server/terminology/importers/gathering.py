@@ -85,11 +85,15 @@ class Gathered:
             detail["designation"] = record.designations
             for designation in record.designations:
                 self.languages.add(designation.get("language", ""))
+        if record.groups:
+            detail["group"] = record.groups
         if record.properties:
             detail["property"] = record.properties
             for pair in record.properties:
                 # Equal numbers may be written in several ways, and a Coding is no key.
                 self._values[pair if type(pair[1]) is str else (property_key(*pair),)](place)
+        for pair in record.found_by:
+            self._values[pair](place)
         return _encode(detail) if detail else b""
 
     def _write(self, display: bytes, detail: bytes) -> None:

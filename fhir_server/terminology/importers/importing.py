@@ -79,6 +79,7 @@ class _Import:
         described = {
             "name": content.name,
             "content": "complete",
+            "language": self._job.options.get("language") or "",
             "caseSensitive": content.case_sensitive,
             "hierarchical": any(gathered.parents),
             "properties": dict(content.properties),

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fhir_server.core.errors import Invalid, NotFound
+from fhir_server.core.errors import Conflict, Invalid, NotFound
 from fhir_server.settings import settings
 from fhir_server.storage import concept_imports as rows
 from fhir_server.storage import terminology_jobs
@@ -18,6 +18,7 @@ from fhir_server.terminology.importers.importing import Tell, run
 
 WORKER, COMMAND = "worker", "command"
 _UPLOADS = "uploads"
+MOST_OPEN = 10
 
 
 def library() -> Path:
@@ -33,12 +34,24 @@ def new_job(tenant_id: int, format_: str, source: str, options: Mapping[str, Any
     return Job(tenant_id, secrets.token_hex(6), format_, source, {**given, "by": by})
 
 
+def check_room(as_run: Run, tenant_id: int) -> None:
+    """Raise `Conflict` when as many imports wait for the worker as a tenant may have."""
+    waiting = [job for job in terminology_jobs.jobs(as_run, tenant_id) if job.status in OPEN and _wanted(job)]
+    if len(waiting) >= MOST_OPEN:
+        raise Conflict(f"{len(waiting)} imports are not done yet. Wait for them, or cancel some.", code="conflict")
+
+
 def in_library(name: str) -> Path:
     """A file or folder that the operator put there. Raises `NotFound`, also for a path out of it."""
-    place = (library() / name).resolve()
-    if "\0" in name or not place.is_relative_to(library().resolve()) or place == library().resolve():
-        raise NotFound("There is no such file in the server's folder terminology.", expression="http.file")
-    if not place.exists() or place.is_relative_to(library().resolve() / _UPLOADS):
+    home = library().resolve()
+    try:
+        place = (home / name).resolve()
+        fit = place.is_relative_to(home) and place != home and not place.is_relative_to(home / _UPLOADS)
+        there = fit and place.exists()
+    except (OSError, ValueError):
+        # A name that no file can have.
+        there = False
+    if not there:
         raise NotFound("There is no such file in the server's folder terminology.", expression="http.file")
     return place
 

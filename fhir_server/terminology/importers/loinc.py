@@ -5,50 +5,42 @@ https://loinc.org/kb/users-guide/, https://hl7.org/fhir/R4/loinc.html
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fhir_server.terminology.importers.loinc_answers import AnswerLists
+from fhir_server.terminology.importers.loinc_tables import URL, Coding, Row, Tables, coded
 from fhir_server.terminology.importers.records import Content, Importer, Options, Record, Report, required
-from fhir_server.terminology.importers.source import Source, columns
+from fhir_server.terminology.importers.source import Source
 
-URL = "http://loinc.org"
 _RELEASE = re.compile(r"loinc[_ -]?v?(\d+\.\d+)", re.IGNORECASE)
+_PROPERTIES = "http://loinc.org/property/"
+_OLD_NAMES = {
+    "COMPONENT": "COMPONENT", "PROPERTY": "PROPERTY", "TIME": "TIME_ASPCT", "SYSTEM": "SYSTEM", "SCALE": "SCALE_TYP",
+    "METHOD": "METHOD_TYP", "CLASS": "CLASS",
+}  # fmt: skip
 _VARIANT = re.compile(r"([a-z]{2})([A-Z]{2})\d*LinguisticVariant\.csv$")
-# The six axes, which point at parts, and what else is kept of a term.
-_AXES = ("COMPONENT", "PROPERTY", "TIME_ASPCT", "SYSTEM", "SCALE_TYP", "METHOD_TYP")
-_KINDS = dict(zip(("COMPONENT", "PROPERTY", "TIME", "SYSTEM", "SCALE", "METHOD"), _AXES, strict=True))
-_FURTHER = (
-    "CLASS", "CLASSTYPE", "STATUS", "ORDER_OBS", "EXAMPLE_UCUM_UNITS", "PanelType", "AskAtOrderEntry",
-    "AssociatedObservations",
+# The six axes and the class point at parts, as do the properties that the files of links name; the types are those of
+# https://loinc.org/fhir (CodeSystem.property).
+_AXES = ("COMPONENT", "PROPERTY", "TIME_ASPCT", "SYSTEM", "SCALE_TYP", "METHOD_TYP", "CLASS")
+_TEXTS = (
+    "CLASSTYPE", "STATUS", "STATUS_REASON", "STATUS_TEXT", "CHNG_TYPE", "CHANGE_REASON_PUBLIC", "VersionFirstReleased",
+    "VersionLastChanged", "ORDER_OBS", "PanelType", "FORMULA", "EXMPL_ANSWERS", "SURVEY_QUEST_TEXT", "SURVEY_QUEST_SRC",
+    "UNITSREQUIRED", "EXAMPLE_UNITS", "EXAMPLE_UCUM_UNITS", "HL7_FIELD_SUBFIELD_ID", "HL7_ATTACHMENT_STRUCTURE",
+    "ValidHL7AttachmentRequest", "COMMON_TEST_RANK", "COMMON_ORDER_RANK", "EXTERNAL_COPYRIGHT_NOTICE",
+    "EXTERNAL_COPYRIGHT_LINK",
 )  # fmt: skip
+# Lists of terms, separated by semicolons.
+_TERMS = ("AskAtOrderEntry", "AssociatedObservations")
 _NAMES = ("SHORTNAME", "DisplayName", "CONSUMER_NAME")
 _TYPES = {
-    **dict.fromkeys(_AXES, "Coding"), **dict.fromkeys(_FURTHER, "string"), "answer-list": "code", "answers-for": "code",
-    "answer": "code", "LIST": "code", "PartTypeName": "string",
+    **dict.fromkeys((*_AXES, *_TERMS, "answer-list", "answers-for", "MAP_TO"), "Coding"),
+    **dict.fromkeys((*_TEXTS, "PartTypeName"), "string"), **dict.fromkeys(("answer", "LIST", "copyright"), "code"),
 }  # fmt: skip
 _LICENCE = (
     "This material contains content from LOINC (http://loinc.org). LOINC is copyright Regenstrief Institute, Inc."
     " and the LOINC Committee and is available at no cost under the license at http://loinc.org/license."
 )
-Row = dict[str, str]
-
-
-class _Tables:
-    def __init__(self, source: Source, report: Report) -> None:
-        self.source, self._report = source, report
-
-    def rows(self, name: str | None, needed: Sequence[str]) -> Iterator[Row]:
-        """The rows of a file by their columns' names; none when the release has no such file."""
-        if name is None:
-            return
-        rows = self.source.rows(name, delimiter=",")
-        _, head = next(rows, (1, []))
-        columns(head, needed, name)
-        for line, row in rows:
-            if len(row) == len(head):
-                yield dict(zip(head, row, strict=True))
-            elif row:
-                self._report.refuse(f"{name} line {line}", f"has {len(row)} columns, not {len(head)}.")
 
 
 def read(source: Source, options: Options, report: Report) -> Content:
@@ -56,30 +48,28 @@ def read(source: Source, options: Options, report: Report) -> Content:
     terms = source.one("Loinc.csv", what="the terms")
     found = _RELEASE.search(str(source.path)) or next(filter(None, map(_RELEASE.search, source.names)), None)
     version = required(options.version, found[1] if found else "", "which release this is (such as 2.77)")
+    types = dict(_TYPES)
     return Content(
-        options.system or URL, version, options.name or "LOINC", _records(_Tables(source, report), terms), _TYPES, True,
-        {"title": "LOINC", "publisher": "Regenstrief Institute, Inc.", "copyright": _LICENCE},
+        options.system or URL, version, options.name or "LOINC", _records(Tables(source, report), terms, types), types,
+        False, {"title": "LOINC", "publisher": "Regenstrief Institute, Inc.", "copyright": _LICENCE},
     )  # fmt: skip
 
 
-def _records(tables: _Tables, terms: str) -> Iterator[Record]:
-    source = tables.source
+def _records(tables: Tables, terms: str, types: dict[str, str]) -> Iterator[Record]:
     parents, texts = _hierarchy(tables)
-    axes, lists, answers = _axes(tables), _links(tables), _answers(tables)
+    links, lists, replaced = _parts(tables, types), AnswerLists(tables), _replacements(tables)
     variants = _variants(tables)
     for row in tables.rows(terms, ["LOINC_NUM", "COMPONENT", "LONG_COMMON_NAME", "STATUS"]):
         code = row["LOINC_NUM"]
         texts.pop(code, None)
-        linked = axes.pop(code, {})
-        properties: list[tuple[str, Any]] = [(a, linked.get(a) or row[a]) for a in _AXES if linked.get(a) or row.get(a)]
-        properties += [(name, row[name]) for name in _FURTHER if row.get(name)]
-        properties += [("answer-list", each) for each in lists.get(code, ())]
+        properties = [*_of_term(row, links.pop(code, {})), *lists.of_term(code), *replaced.pop(code, ())]
         designations = [_text("en", row[name], name) for name in _NAMES if row.get(name)] + variants.pop(code, [])
         yield Record(
             code, row["LONG_COMMON_NAME"] or row.get("SHORTNAME", ""), parents.pop(code, ()), properties, designations,
             row.get("DefinitionDescription") or None, row["STATUS"] == "DEPRECATED",
+            found_by=_found_by(properties, row),
         )  # fmt: skip
-    for row in tables.rows(source.optional("Part.csv"), ["PartNumber", "PartTypeName", "PartName"]):
+    for row in tables.rows(tables.source.optional("Part.csv"), ["PartNumber", "PartTypeName", "PartName"]):
         code, display = row["PartNumber"], row.get("PartDisplayName") or row["PartName"]
         texts.pop(code, None)
         named = [_text("en", row["PartName"], "PartName")] if row["PartName"] != display else []
@@ -87,10 +77,31 @@ def _records(tables: _Tables, terms: str) -> Iterator[Record]:
         yield Record(code, display, parents.pop(code, ()), [("PartTypeName", row["PartTypeName"])], named, None, gone)
     for code, text in texts.items():
         yield Record(code, text, parents.pop(code, ()))
-    yield from answers(lists)
+    yield from lists.records()
 
 
-def _hierarchy(tables: _Tables) -> tuple[dict[str, list[str]], dict[str, str]]:
+def _of_term(row: Row, parts: Mapping[str, Sequence[Coding]]) -> Iterator[tuple[str, Any]]:
+    """The properties of a term; an axis whose part is not told as its text alone."""
+    for name in _AXES:
+        if name not in parts and row.get(name):
+            yield name, {"display": row[name]}
+    for name, codings in parts.items():
+        yield from ((name, coding) for coding in codings)
+    yield from ((name, row[name]) for name in _TEXTS if row.get(name))
+    for name in _TERMS:
+        yield from ((name, coded(each.strip())) for each in row.get(name, "").split(";") if each.strip())
+
+
+def _found_by(properties: Sequence[tuple[str, Any]], row: Row) -> list[tuple[str, str]]:
+    """Axes are filtered by the names of parts too (`SCALE_TYP = Doc`), terms by whose copyright there is besides.
+    https://hl7.org/fhir/R4/loinc.html"""
+    names = [(name, value["display"]) for name, value in properties if isinstance(value, dict) and "display" in value]
+    axes = [(name, row[name]) for name in _AXES if row.get(name)]
+    rights = "3rdParty" if row.get("EXTERNAL_COPYRIGHT_NOTICE") else "LOINC"
+    return list(dict.fromkeys([*names, *axes, ("copyright", rights)]))
+
+
+def _hierarchy(tables: Tables) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Parents by code, and the texts of codes that the hierarchy brings."""
     name = tables.source.optional("ComponentHierarchyBySystem.csv", "MultiAxialHierarchy.csv")
     parents: dict[str, list[str]] = defaultdict(list)
@@ -103,59 +114,36 @@ def _hierarchy(tables: _Tables) -> tuple[dict[str, list[str]], dict[str, str]]:
     return parents, texts
 
 
-def _axes(tables: _Tables) -> dict[str, dict[str, dict[str, str]]]:
-    """By term and axis, the part."""
-    found: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
-    name = tables.source.optional("LoincPartLink_Primary.csv")
-    for row in tables.rows(name, ["LoincNumber", "PartNumber", "PartName", "PartTypeName"]):
-        axis = _KINDS.get(row["PartTypeName"])
-        if axis:
-            found[row["LoincNumber"]][axis] = {"system": URL, "code": row["PartNumber"], "display": row["PartName"]}
+def _parts(tables: Tables, types: dict[str, str]) -> dict[str, dict[str, list[Coding]]]:
+    """By term and property, the parts. The property is the end of the url that a link names; of older releases, the
+    part's type. What is met becomes known to `types`."""
+    found: dict[str, dict[str, list[Coding]]] = defaultdict(dict)
+    source = tables.source
+    for name in (source.optional("LoincPartLink_Primary.csv"), source.optional("LoincPartLink_Supplementary.csv")):
+        for row in tables.rows(name, ["LoincNumber", "PartNumber", "PartName", "PartTypeName"]):
+            url, old = row.get("Property", ""), _OLD_NAMES.get(row["PartTypeName"])
+            about = url.removeprefix(_PROPERTIES) if url.startswith(_PROPERTIES) else old
+            if about:
+                types.setdefault(about, "Coding")
+                several = found[row["LoincNumber"]].setdefault(about, [])
+                coding = coded(row["PartNumber"], row["PartName"])
+                if coding not in several:
+                    several.append(coding)
     return found
 
 
-def _links(tables: _Tables) -> dict[str, list[str]]:
-    """By term, its answer lists."""
-    found: dict[str, list[str]] = defaultdict(list)
-    name = tables.source.optional("LoincAnswerListLink.csv")
-    for row in tables.rows(name, ["LoincNumber", "AnswerListId"]):
-        if row["AnswerListId"] not in found[row["LoincNumber"]]:
-            found[row["LoincNumber"]].append(row["AnswerListId"])
+def _replacements(tables: Tables) -> dict[str, list[tuple[str, Coding]]]:
+    """By term that is out of use, the terms that are used instead."""
+    found: dict[str, list[tuple[str, Coding]]] = defaultdict(list)
+    for row in tables.rows(tables.source.optional("MapTo.csv"), ["LOINC", "MAP_TO"]):
+        found[row["LOINC"]].append(("MAP_TO", coded(row["MAP_TO"])))
     return found
 
 
-def _answers(tables: _Tables) -> Any:
-    """What gives the answer lists and the answers as concepts."""
-
-    def records(links: dict[str, list[str]]) -> Iterator[Record]:
-        users: dict[str, list[str]] = defaultdict(list)
-        for code, lists in links.items():
-            for each in lists:
-                users[each].append(code)
-        names: dict[str, str] = {}
-        held: dict[str, list[str]] = defaultdict(list)
-        texts: dict[str, str] = {}
-        name = tables.source.optional("AnswerList.csv")
-        for row in tables.rows(name, ["AnswerListId", "AnswerListName", "AnswerStringId", "DisplayText"]):
-            names[row["AnswerListId"]] = row["AnswerListName"]
-            if row["AnswerStringId"]:
-                texts.setdefault(row["AnswerStringId"], row["DisplayText"])
-                held[row["AnswerListId"]].append(row["AnswerStringId"])
-        for code, text in names.items():
-            said = [("answer", each) for each in dict.fromkeys(held[code])]
-            yield Record(code, text, (), [*said, *(("answers-for", each) for each in users.get(code, ()))])
-        on: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for code, answers in held.items():
-            for each in dict.fromkeys(answers):
-                on[each].append(("LIST", code))
-        yield from (Record(code, text, (), on[code]) for code, text in texts.items())
-
-    return records
-
-
-def _variants(tables: _Tables) -> dict[str, list[dict[str, Any]]]:
-    """Names in other languages by term."""
+def _variants(tables: Tables) -> dict[str, list[dict[str, Any]]]:
+    """Names for laypeople and in other languages, by term."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    _consumer_names(tables, found)
     for name in tables.source.all("*LinguisticVariant.csv"):
         tagged = _VARIANT.search(name)
         if tagged is None:
@@ -166,6 +154,11 @@ def _variants(tables: _Tables) -> dict[str, list[dict[str, Any]]]:
                 if row.get(title):
                     found[row["LOINC_NUM"]].append(_text(language, row[title], title))
     return found
+
+
+def _consumer_names(tables: Tables, found: dict[str, list[dict[str, Any]]]) -> None:
+    for row in tables.rows(tables.source.optional("ConsumerName.csv"), ["LoincNumber", "ConsumerName"]):
+        found[row["LoincNumber"]].append(_text("en", row["ConsumerName"], "ConsumerName"))
 
 
 def _text(language: str, value: str, use: str) -> dict[str, Any]:

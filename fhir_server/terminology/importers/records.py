@@ -13,7 +13,8 @@ _SHOWN = 20
 @dataclass(slots=True)
 class Record:
     """A concept as its source has it. `parents`: codes, which may come later; `properties`: (code, value), a value
-    being text, a number, true or false, or a Coding; `designations`: as in a CodeSystem resource."""
+    being text, a number, true or false, or a Coding; `groups`: places in them of those that belong together;
+    `designations`: as in a CodeSystem resource; `found_by`: what else filters find it by, as (property, value)."""
 
     code: str
     display: str
@@ -23,6 +24,8 @@ class Record:
     definition: str | None = None
     inactive: bool = False
     abstract: bool = False
+    groups: Sequence[Sequence[int]] = ()
+    found_by: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(slots=True)

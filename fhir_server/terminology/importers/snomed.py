@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_server.core.errors import Unprocessable
+from fhir_server.terminology.implicit_maps import ASSOCIATIONS
 from fhir_server.terminology.importers.csv_table import decimal
 from fhir_server.terminology.importers.records import Content, Importer, Options, Record, Report
 from fhir_server.terminology.importers.source import Source, columns
@@ -21,6 +22,10 @@ _INTERNATIONAL = "900000000000207008"
 _DIALECTS = {"900000000000508004": "en-GB", "900000000000509007": "en-US"}
 _CONCEPTS = "*sct2_Concept_Snapshot*.txt"
 _DATE = re.compile(r"_(\d{8})\.txt$", re.IGNORECASE)
+# Relationships outside of every role group.
+_UNGROUPED = "0"
+# By concept: (group, property).
+Groups = dict[str, list[tuple[str, tuple[str, Any]]]]
 # A description: its language, text, type, and the dialects that prefer it.
 Said = tuple[str, str, str, tuple[str, ...]]
 
@@ -72,8 +77,10 @@ def read(source: Source, options: Options, report: Report) -> Content:
         "publisher": "SNOMED International",
         "copyright": "This material includes SNOMED Clinical Terms, used by permission of SNOMED International.",
         "implicitValueSets": True,
+        "grouped": True,
     }
     types: dict[str, str] = {"sufficientlyDefined": "boolean", "moduleId": "code", "refset": "code"}
+    types |= {name: "code" for name, _ in ASSOCIATIONS.values()}
     return Content(
         options.system or URL, version, options.name or "SNOMED_CT",
         _records(tables, (options.language or "en").lower(), types), types, True, said,
@@ -105,9 +112,14 @@ def _records(tables: _Tables, language: str, types: dict[str, str]) -> Iterator[
     definitions = {concept: text for concept, text in texts}  # noqa: C416  (the rows are lists)
     parents: dict[str, list[str]] = defaultdict(list)
     properties: dict[str, list[tuple[str, Any]]] = defaultdict(list)
-    _relationships(tables, parents, properties, types)
+    groups: Groups = defaultdict(list)
+    _relationships(tables, parents, properties, types, groups)
     for member, refset in tables.active("*der2_Refset_*Snapshot*.txt", ["referencedComponentId", "refsetId"]):
         properties[member].append(("refset", refset))
+    wanted = ["referencedComponentId", "refsetId", "targetComponentId"]
+    for member, refset, target in tables.active("*der2_cRefset_Association*Snapshot*.txt", wanted):
+        if refset in ASSOCIATIONS:
+            properties[member].append((ASSOCIATIONS[refset][0], target))
     needed = ["id", "effectiveTime", "active", "moduleId", "definitionStatusId"]
     latest: dict[str, str] = {}
     for id_, time, *_ in tables.rows(_CONCEPTS, needed) if tables.several else ():
@@ -118,11 +130,11 @@ def _records(tables: _Tables, language: str, types: dict[str, str]) -> Iterator[
         if tables.several:
             latest[id_] = ""
         display, designations = _texts(descriptions.pop(id_, ()), language)
-        own = dict.fromkeys(properties.pop(id_, ()))
+        said = (("sufficientlyDefined", status == _DEFINED), ("moduleId", module))
+        own = list(dict.fromkeys((*said, *properties.pop(id_, ()))))
         yield Record(
-            id_, display, parents.pop(id_, ()),
-            [("sufficientlyDefined", status == _DEFINED), ("moduleId", module), *own],
-            designations, definitions.pop(id_, None), active != "1",
+            id_, display, parents.pop(id_, ()), own, designations, definitions.pop(id_, None), active != "1",
+            groups=_places(own, groups.pop(id_, ())),
         )  # fmt: skip
 
 
@@ -141,21 +153,37 @@ def _descriptions(tables: _Tables) -> dict[str, list[Said]]:
 
 
 def _relationships(
-    tables: _Tables, parents: dict[str, list[str]], properties: dict[str, list[tuple[str, Any]]], types: dict[str, str]
-) -> None:
-    wanted = ["sourceId", "typeId", "destinationId"]
-    for source, type_, target in tables.active("*sct2_Relationship_Snapshot*.txt", wanted):
+    tables: _Tables, parents: dict[str, list[str]], properties: dict[str, list[tuple[str, Any]]],
+    types: dict[str, str], groups: Groups,
+) -> None:  # fmt: skip
+    wanted = ["sourceId", "typeId", "destinationId", "relationshipGroup"]
+    for source, type_, target, group in tables.active("*sct2_Relationship_Snapshot*.txt", wanted):
         if type_ == _IS_A:
             parents[source].append(target)
         else:
             types.setdefault(type_, "code")
             properties[source].append((type_, target))
-    for source, type_, value in tables.active(
-        "*sct2_RelationshipConcreteValues_Snapshot*.txt", ["sourceId", "typeId", "value"]
-    ):
+            if group != _UNGROUPED:
+                groups[source].append((group, (type_, target)))
+    wanted = ["sourceId", "typeId", "value", "relationshipGroup"]
+    for source, type_, value, group in tables.active("*sct2_RelationshipConcreteValues_Snapshot*.txt", wanted):
         number = value.startswith("#")
         types.setdefault(type_, "decimal" if number else "string")
-        properties[source].append((type_, decimal(value[1:]) if number else value.strip('"')))
+        pair = (type_, decimal(value[1:]) if number else value.strip('"'))
+        properties[source].append(pair)
+        if group != _UNGROUPED:
+            groups[source].append((group, pair))
+
+
+def _places(properties: Sequence[tuple[str, Any]], grouped: Sequence[tuple[str, tuple[str, Any]]]) -> list[list[int]]:
+    """Of each group in the order of their numbers the places of its properties."""
+    if not grouped:
+        return []
+    place = {pair: number for number, pair in enumerate(properties)}
+    found: dict[str, set[int]] = defaultdict(set)
+    for group, pair in grouped:
+        found[group].add(place[pair])
+    return [sorted(found[group]) for group in sorted(found, key=lambda each: (len(each), each))]
 
 
 def _texts(said: Sequence[Said], language: str) -> tuple[str, list[dict[str, Any]]]:

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 
 from fhir_server.core.errors import Unprocessable
+from fhir_server.terminology.importers.loinc_tables import coded
 from tests.terminology.importers.reading import archive, properties, read, table
 
 FILES = {
     "Loinc_2.99/LoincTable/Loinc.csv": (
         '"LOINC_NUM","COMPONENT","PROPERTY","TIME_ASPCT","SYSTEM","SCALE_TYP","METHOD_TYP","CLASS","STATUS","SHORTNAME",'
-        '"LONG_COMMON_NAME","DefinitionDescription","EXAMPLE_UCUM_UNITS"\r\n'
+        '"LONG_COMMON_NAME","DefinitionDescription","EXAMPLE_UCUM_UNITS","EXTERNAL_COPYRIGHT_NOTICE","AssociatedObservations"\r\n'
         '"1-8","Sugarine","MCnc","Pt","Bld","Qn","","CHEM","ACTIVE","Sugarine Bld","Sugarine [Mass/volume] in Blood",'
-        '"Made up,\nfor tests.","mg/dL"\r\n'
-        '"2-6","Mood","Find","Pt","^Patient","Ord","","SURVEY","DEPRECATED","","Mood of the tester","",""\r\n'
+        '"Made up,\nfor tests.","mg/dL","","2-6; 9-9"\r\n'
+        '"2-6","Mood","Find","Pt","^Patient","Ord","","SURVEY","DEPRECATED","","Mood of the tester","","","(c) Somebody",""\r\n'
         '"3-4","too","short"\r\n'
     ),
     "Loinc_2.99/AccessoryFiles/PartFile/Part.csv": table(
@@ -21,8 +22,18 @@ FILES = {
     ),
     "Loinc_2.99/AccessoryFiles/PartFile/LoincPartLink_Primary.csv": table(
         "LoincNumber|LongCommonName|PartNumber|PartName|PartCodeSystem|PartTypeName|LinkTypeName|Property",
-        "1-8|x|LP1-1|Sugarine|http://loinc.org|COMPONENT|Primary|http://loinc.org/property/COMPONENT", by=",",
+        "1-8|x|LP1-1|Sugarine|http://loinc.org|COMPONENT|Primary|http://loinc.org/property/COMPONENT",
+        "2-6|x|LP5-5|Ord|http://loinc.org|SCALE|Primary|", by=",",
     ),
+    "Loinc_2.99/AccessoryFiles/PartFile/LoincPartLink_Supplementary.csv": table(
+        "LoincNumber|LongCommonName|PartNumber|PartName|PartCodeSystem|PartTypeName|LinkTypeName|Property",
+        "1-8|x|LP1-1|Sugarine|http://loinc.org|COMPONENT|DetailedModel|http://loinc.org/property/analyte",
+        "1-8|x|LP7-7|Chemistry|http://loinc.org|CLASS|Metadata|http://loinc.org/property/CLASS",
+        "1-8|x|LP7-7|Chemistry|http://loinc.org|CLASS|Metadata|http://loinc.org/property/category",
+        "1-8|x|LP8-8|Sweets|http://loinc.org|CLASS|Metadata|http://loinc.org/property/category", by=",",
+    ),
+    "Loinc_2.99/LoincTable/MapTo.csv": table("LOINC|MAP_TO|COMMENT", "2-6|1-8|", by=","),
+    "Loinc_2.99/AccessoryFiles/ConsumerName/ConsumerName.csv": table("LoincNumber|ConsumerName", "1-8|Sugar in blood", by=","),
     "Loinc_2.99/AccessoryFiles/AnswerFile/AnswerList.csv": table(
         "AnswerListId|AnswerListName|AnswerStringId|SequenceNumber|DisplayText",
         "LL1-0|Moods|LA1-1|1|Cheerful", "LL1-0|Moods|LA2-9|2|Grumpy", by=",",
@@ -50,11 +61,21 @@ def test_a_release(tmp_path: Path) -> None:
     assert list(sugar.parents) == ["LP1-1"]
     said = properties(sugar)
     assert said["COMPONENT"] == [{"system": "http://loinc.org", "code": "LP1-1", "display": "Sugarine"}]
-    assert (said["SYSTEM"], said["STATUS"], said["EXAMPLE_UCUM_UNITS"]) == (["Bld"], ["ACTIVE"], ["mg/dL"])
+    assert (said["SYSTEM"], said["STATUS"], said["EXAMPLE_UCUM_UNITS"]) == ([{"display": "Bld"}], ["ACTIVE"], ["mg/dL"])
+    assert said["category"] == [coded("LP7-7", "Chemistry"), coded("LP8-8", "Sweets")]
+    assert (said["CLASS"], said["analyte"]) == ([coded("LP7-7", "Chemistry")], [coded("LP1-1", "Sugarine")])
+    assert said["AssociatedObservations"] == [coded("2-6"), coded("9-9")]
+    assert {"CLASS", "category", "analyte", "answer-list", "MAP_TO"} <= {n for n, kind in content.properties.items() if kind == "Coding"}
+    assert ("Sugar in blood", "ConsumerName") in [(d["value"], d["use"]["code"]) for d in sugar.designations]
+    assert {("SYSTEM", "Bld"), ("CLASS", "CHEM"), ("CLASS", "Chemistry"), ("copyright", "LOINC")} <= set(sugar.found_by)
+    assert not content.case_sensitive
     assert ("fr-FR", "Sucrine sanguine") in [(d["language"], d["value"]) for d in sugar.designations]
     assert concepts["2-6"].inactive
-    assert properties(concepts["2-6"])["answer-list"] == ["LL1-0"]
-    assert properties(concepts["LL1-0"]) == {"answer": ["LA1-1", "LA2-9"], "answers-for": ["2-6"]}
+    mood = properties(concepts["2-6"])
+    assert (mood["answer-list"], mood["MAP_TO"]) == ([coded("LL1-0", "Moods")], [coded("1-8")])
+    assert mood["SCALE_TYP"] == [coded("LP5-5", "Ord")], "a link of an older release names no property"
+    assert ("copyright", "3rdParty") in concepts["2-6"].found_by
+    assert properties(concepts["LL1-0"]) == {"answer": ["LA1-1", "LA2-9"], "answers-for": [coded("2-6")]}
     assert (concepts["LA2-9"].display, properties(concepts["LA2-9"])) == ("Grumpy", {"LIST": ["LL1-0"]})
     assert (concepts["LP1-1"].display, list(concepts["LP1-1"].parents)) == ("Sugarine (made up)", ["LP9-9"])
     assert concepts["LP9-9"].display == "Everything"
@@ -65,7 +86,7 @@ def test_the_table_alone_is_enough(tmp_path: Path) -> None:
     file = tmp_path / "Loinc.csv"
     file.write_text(FILES["Loinc_2.99/LoincTable/Loinc.csv"], newline="")
     content, concepts, _ = read("loinc", file, version="3.0")
-    assert (content.version, properties(concepts["1-8"])["COMPONENT"]) == ("3.0", ["Sugarine"])
+    assert (content.version, properties(concepts["1-8"])["COMPONENT"]) == ("3.0", [{"display": "Sugarine"}])
 
 
 @pytest.mark.parametrize(

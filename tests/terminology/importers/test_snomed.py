@@ -59,6 +59,11 @@ FILES = {
     "Snapshot/Refset/Content/der2_Refset_SimpleSnapshot_INT_20240101.txt": table(
         _REFSET, "a|20240101|1|77|723264001|1002", "b|20240101|0|77|723264001|1001"
     ),
+    "Snapshot/Refset/Content/der2_cRefset_AssociationSnapshot_INT_20240101.txt": table(
+        f"{_REFSET}|targetComponentId",
+        "a|20240101|1|77|900000000000526001|1003|1001", "b|20240101|1|77|900000000000527005|1003|1002",
+        "c|20240101|0|77|900000000000526001|1003|1002", "d|20240101|1|77|123|1003|1002",
+    ),
     "Snapshot/Refset/Metadata/der2_ssRefset_ModuleDependencySnapshot_INT_20240101.txt": table(
         f"{_REFSET}|sourceEffectiveTime|targetEffectiveTime", "a|20240101|1|77|900000000000534007|900000000000012004|x|y"
     ),
@@ -81,7 +86,11 @@ def test_a_snapshot(tmp_path: Path) -> None:
     assert properties(fever) == {"sufficientlyDefined": [True], "moduleId": ["77"], "363698007": ["1002"]}
     assert properties(concepts["1002"])["refset"] == ["723264001"]
     assert str(properties(concepts["1002"])["1142135004"][0]) == "2.50"
+    # Places in the properties, of which the first two are said of every concept.
+    assert (fever.groups, concepts["1002"].groups, concepts["1003"].groups) == ([[2]], [[2]], [])
     assert concepts["1003"].inactive
+    assert {name: value for name, value in properties(concepts["1003"]).items() if name in ("replacedBy", "sameAs")} == {
+        "replacedBy": ["1001"], "sameAs": ["1002"]}  # fmt: skip
     assert content.properties["1142135004"] == "decimal"
     assert report.refused == 1
     assert "line 6: has 3 columns, not 5" in report.messages[0]

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from fhir_server.cli.terminology import terminology
+from fhir_server.core.errors import NotFound
 from fhir_server.rest.dispatch import session
 from fhir_server.terminology.importers import jobs
 from fhir_server.terminology.importers.formats import FORMATS
@@ -123,6 +125,23 @@ def test_what_cannot_be_imported(client: "Client", library: Path, given: dict[st
     answer = client.post("$import-terminology", parameters(**given))
     assert answer.status == status, answer.text
     assert answer.issues[0]["details"]["text"]
+
+
+@pytest.mark.parametrize("name", ["\0", "x" * 5000, "..", ".", "/etc/passwd", "a\0b", "uploads", "uploads/x", "~", "é" * 200])
+def test_names_that_no_file_of_the_library_has(library: Path, name: str) -> None:
+    with pytest.raises(NotFound):
+        jobs.in_library(name)
+
+
+def test_only_so_many_wait(new_tenant: "Callable[[], TestTenant]", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MOST_OPEN", 2)
+    client = new_tenant().client()
+    content = {"resourceType": "Binary", "contentType": "text/csv", "data": b64encode(b"code,display\na,A\n").decode()}
+    given = [parameters(format="csv", system=f"urn:many:{n}", version="1", content=content) for n in range(3)]
+    assert [client.post("$import-terminology", each).status for each in given] == [200, 200, 409]
+    first = parts(client.get("$terminologies"), "import")[0]["id"]
+    assert client.post("$remove-terminology", parameters(job=first)).status == 200
+    assert client.post("$import-terminology", given[2]).status == 200
 
 
 def test_who_may(tenant: "TestTenant") -> None:
