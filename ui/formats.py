@@ -111,9 +111,11 @@ def telecom(resource: Mapping[str, Any], system: str) -> str:
 
 
 def moment_of(value: str | datetime) -> datetime:
-    """A FHIR instant or dateTime with time as a moment in the clinic's zone."""
+    """A FHIR instant or dateTime as a moment in the clinic's zone; of a date, month or year its beginning."""
     from ui.page import zone
 
+    if isinstance(value, str) and "T" not in value:
+        value = (value + "-01-01")[:10]
     found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return (found if found.tzinfo else found.replace(tzinfo=zone())).astimezone(zone())
 

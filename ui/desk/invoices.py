@@ -80,9 +80,9 @@ def payment(key: str, bill: Resource, reference: str, paid: Paid, at: datetime, 
     coded = {"coding": [{"system": _METHODS, "code": METHODS[paid.method]}]}
     extension: list[Resource] = [{"url": f"{_R5}method", "valueCodeableConcept": coded}]
     if paid.tendered is not None:
-        back = paid.tendered - money.value(due)
+        back, currency = paid.tendered - money.value(due), due.get("currency") or money.usual_currency()
         for name, value in (("tenderedAmount", paid.tendered), ("returnedAmount", back)):
-            extension.append({"url": f"{_R5}{name}", "valueMoney": money.amount(value, due["currency"])})
+            extension.append({"url": f"{_R5}{name}", "valueMoney": money.amount(value, currency)})
     if paid.slip:
         extension.append({"url": f"{_R5}referenceNumber", "valueString": paid.slip})
     made: Resource = {

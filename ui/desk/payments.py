@@ -169,10 +169,16 @@ def _shown(bill: Resource, *, fresh: bool = False, status: int = 200, problem: s
     values: Resource = {
         "bill": bill, "lines": invoices.lines_of(bill), "number": invoices.number(bill), "payment": note,
         "how": invoices.how(note) if note else None, "patient": _patient_of(bill), "fresh": fresh, "problem": problem,
-        "key": str(uuid4()), "may_take": may_take_money(), "places": money.places(_currency(bill)),
+        "key": str(uuid4()), "may_take": may_take_money(), "is_payable": _is_payable(bill),
+        "currency": _currency(bill), "places": money.places(_currency(bill)),
         "due": money.typed(money.value(bill.get("totalGross")), _currency(bill)),
     }  # fmt: skip
     return panel("_invoice.html", status=status, **values)
+
+
+def _is_payable(bill: Resource) -> bool:
+    """Whether it waits for a sum that it names; others' invoices need not name one."""
+    return bill["status"] == "issued" and bill.get("totalGross", {}).get("value") is not None
 
 
 def _currency(bill: Resource) -> str:
@@ -196,8 +202,8 @@ def _payment_of(bill: Resource) -> Resource | None:
 def pay_invoice(slug: str, invoice_id: str) -> ResponseReturnValue:
     """Note the payment of an invoice that was to be paid later."""
     bill = fhir.read(f"Invoice/{invoice_id}")
-    if bill["status"] != "issued":
-        return _shown(bill, problem="" if bill["status"] == "balanced" else say("This invoice is cancelled."))
+    if not _is_payable(bill):
+        return _shown(bill, problem=say("This invoice is cancelled.") if bill["status"] == "cancelled" else "")
     key = request.form.get("key", "")
     paid, problems = _paid(money.value(bill.get("totalGross")), _currency(bill))
     if paid is None:

@@ -69,6 +69,6 @@ def _allergy(resource: Resource) -> dict[str, Any]:
 def _vaccine(resource: Resource) -> dict[str, Any]:
     protocol: Resource = next(iter(resource.get("protocolApplied", ())), {})
     return {"name": formats.coded(resource.get("vaccineCode")), "lot": str(resource.get("lotNumber", "")),
-            "at": resource.get("occurrenceDateTime") or resource.get("occurrenceString"),
+            "at": formats.date_of(resource.get("occurrenceDateTime")) or str(resource.get("occurrenceString", "")),
             "dose": protocol.get("doseNumberPositiveInt") or protocol.get("doseNumberString") or "",
             "against": formats.coded(protocol.get("targetDisease"))}  # fmt: skip
