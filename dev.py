@@ -117,10 +117,29 @@ def become(*command: str) -> None:
     os.execv(command[0], list(command))
 
 
+def shown(command: tuple[str, ...]) -> str:
+    """A command as a person would type it."""
+    return "$ " + " ".join(Path(part).name if i == 0 else part for i, part in enumerate(command))
+
+
 def call(*command: str) -> int:
     """Run a command from the checkout's root and give its exit code."""
-    print("$ " + " ".join(Path(part).name if i == 0 else part for i, part in enumerate(command)), flush=True)
+    print(shown(command), flush=True)
     return subprocess.run(command, check=False, cwd=ROOT).returncode
+
+
+def call_all(*commands: tuple[str, ...]) -> list[int]:
+    """Run commands beside each other and give their exit codes; what each says stands together, in their order."""
+    begun = [
+        (command, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        for command in commands
+    ]
+    codes = []
+    for command, process in begun:
+        said, _ = process.communicate()
+        print(f"{shown(command)}\n{said}", end="", flush=True)
+        codes.append(process.returncode)
+    return codes
 
 
 def programs() -> None:
@@ -162,13 +181,14 @@ def pages() -> None:
 
 
 def test(arguments: list[str]) -> None:
-    """All tests, on every core."""
+    """All tests, on every core and beside one another: much of a test's time is waiting."""
     environment(DEVELOPMENT)
     pages()
     chosen = [argument for argument in arguments if argument.startswith("tests/")]
     if not chosen or any(part in argument for argument in chosen for part in ("browser", "clients")):
         programs()
-    workers = [] if any(a in ("-n", "-p", "--pdb") or a.startswith("-n") for a in arguments) else ["-n", "2"]
+    alone = any(a in ("-n", "-p", "--pdb") or a.startswith("-n") for a in arguments)
+    workers = [] if alone else ["-n", str((os.cpu_count() or 1) + 1)]
     become(str(PYTHON), "-m", "pytest", *workers, *arguments)
 
 
@@ -177,12 +197,12 @@ def lint(arguments: list[str]) -> None:
     environment(DEVELOPMENT)
     bin_ = VENV / "bin"
     packages = [name for name in ("fhir_server", "integrations", "ui") if any((ROOT / name).rglob("*.py"))]
-    failures = [
-        call(str(bin_ / "ruff"), "check", *arguments, "."),
-        call(str(PYTHON), "-m", "mypy", *packages),
-        call(str(bin_ / "lint-imports")),
-        call(str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/architecture/static"),
-    ]
+    failures = call_all(
+        (str(bin_ / "ruff"), "check", *arguments, "."),
+        (str(PYTHON), "-m", "mypy", *packages),
+        (str(bin_ / "lint-imports"),),
+        (str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/architecture/static"),
+    )
     if any(failures):
         fail("lint found something; see above.")
     print("lint: nothing found")

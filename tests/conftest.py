@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings as hypothesis
@@ -25,6 +25,7 @@ from fhir_server.core import clock
 from fhir_server.settings import ROOT, settings
 from fhir_server.supervisor import instance, layout, postgres, programs, valkey
 from fhir_server.supervisor.process import Child, die_with_parent
+from tests.shares import Shares, turn
 
 if TYPE_CHECKING:
     from tests.client import Client
@@ -35,7 +36,7 @@ hypothesis.register_profile("search", deadline=None)
 hypothesis.load_profile("search" if os.environ.get("HYPOTHESIS_SEARCH") else "same")
 
 TEMPLATE = "fhir_template"
-_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 256MB\nmax_wal_size = 1GB\n"
+_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nshared_buffers = 256MB\nmax_wal_size = 1GB\nmax_connections = 300\n"
 _numbers = itertools.count(1)
 _servers: list[Child] = []
 _locks: list[IO[str]] = []
@@ -74,6 +75,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         _servers.pop().stop()
     _locks.pop().close()
     layout.remove(Path(settings.data_dir))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    """Who gets which tests when several processes run them."""
+    return Shares(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process among several: what takes long stands first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn(item.nodeid))
 
 
 def _static_only(config: pytest.Config) -> bool:

@@ -41,7 +41,7 @@ class _AppV6(ThreadingHTTPServer):
 def origins(live_server: str) -> Iterator[tuple[str, str]]:
     """The server's origin and the app's."""
     theirs = ThreadingHTTPServer(("127.0.0.1", 0), _App)
-    threading.Thread(target=theirs.serve_forever, daemon=True).start()
+    threading.Thread(target=theirs.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield live_server, f"http://127.0.0.1:{theirs.server_port}"
     theirs.shutdown()
     theirs.server_close()
@@ -158,7 +158,7 @@ def test_works_without_scripts(clinic: Clinic, origins: tuple[str, str], chromiu
 def test_browser_reaches_an_app_at_an_ipv6_address(clinic: Clinic, live_server: str, chromium: Browser) -> None:
     # smart-31
     theirs = _AppV6(("::1", 0), _App)
-    threading.Thread(target=theirs.serve_forever, daemon=True).start()
+    threading.Thread(target=theirs.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     place = f"http://[::1]:{theirs.server_port}"
     native = clinic.app(application_type="native", redirect_uris=["http://[::1]/cb"])
     page, said = tab(chromium)

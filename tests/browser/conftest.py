@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser import site
 from tests.browser.clinic import Clinic, fill
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.conftest import TestTenant
 
 NewTab = Callable[..., Tab]
+# In milliseconds: a busy machine is no fault of the page.
+expect.set_options(timeout=30_000)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

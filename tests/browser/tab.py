@@ -22,7 +22,7 @@ class Tab:
     """
 
     def __init__(self, context: BrowserContext, clinic: Clinic) -> None:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         context.add_init_script(_TELL_VIOLATIONS)
         self.clinic = clinic
         self.page: Page = context.new_page()

@@ -33,14 +33,14 @@ def test_an_event_source_misses_nothing(
         with hub_apart() as hub:
             query = f"topic=type:Patient&ticket={ticket}"
             page.evaluate(_FOLLOW, [f"http://127.0.0.1:{hub.port}/t/{tenant.slug}/events?{query}"])
-            page.wait_for_function("window.begun === 1", timeout=10_000)
+            page.wait_for_function("window.begun === 1")
             made = [client.create({"resourceType": "Patient"})["id"]]
-            page.wait_for_function("window.heard.length === 1", timeout=10_000)
+            page.wait_for_function("window.heard.length === 1")
             hub.stop()
             made += [client.create({"resourceType": "Patient"})["id"] for _ in range(5)]
             hub.start()
             made += [client.create({"resourceType": "Patient"})["id"]]
-            assert eventually(lambda: set(page.evaluate("window.heard")) == set(made), 15)
+            assert eventually(lambda: set(page.evaluate("window.heard")) == set(made))
             assert page.evaluate("window.begun") == 1
     finally:
         context.close()
@@ -56,7 +56,7 @@ def test_another_origin_may_not_follow(browser: Browser, app: str, client: "Clie
         with hub_apart() as hub:
             query = f"topic=type:Patient&ticket={ticket}"
             page.evaluate(_FOLLOW, [f"http://127.0.0.1:{hub.port}/t/{tenant.slug}/events?{query}"])
-            page.wait_for_function("window.source.readyState === EventSource.CLOSED", timeout=10_000)
+            page.wait_for_function("window.source.readyState === EventSource.CLOSED")
             client.create({"resourceType": "Patient"})
             assert page.evaluate("[window.begun, window.heard.length]") == [0, 0]
     finally:

@@ -75,4 +75,4 @@ def test_a_slow_drip_ends_with_the_time(listen: Listen) -> None:
     started = time.monotonic()
     with pytest.raises(Unreachable):
         post(listen(drip), b"x", {}, seconds=0.5)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4, "the answer takes more than 5"

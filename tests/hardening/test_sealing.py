@@ -108,10 +108,10 @@ def test_sealing_is_cheap_once_the_key_is_known(tenant: TestTenant, db: Session)
 
 
 def _seconds_of_1000(db: Session, tenant: TestTenant) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(1000):
         seal(db, tenant.id, b"some detail of an event", "test")
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def test_of_many_first_users_all_use_one_key(new_tenant: NewTenant) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.client import Client
 from tests.conftest import TestTenant
 
-Talk = Callable[[bytes], bytes]
+Talk = Callable[..., bytes]
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,11 @@ def other(new_tenant: Callable[[], TestTenant]) -> Client:
 
 @pytest.fixture
 def talk(live_server: str) -> Talk:
-    """Sends bytes and gives all that comes back within two seconds."""
+    """Sends bytes and gives all that comes back until the server closes or says nothing for so many seconds."""
     place = urlsplit(live_server)
 
-    def exchange(raw: bytes) -> bytes:
-        with socket.create_connection((place.hostname, place.port), timeout=2) as peer:
+    def exchange(raw: bytes, seconds: float = 20) -> bytes:
+        with socket.create_connection((place.hostname, place.port), timeout=seconds) as peer:
             with suppress(BrokenPipeError, ConnectionResetError):  # a server may answer and close before it has read all
                 peer.sendall(raw)
             found = b""
@@ -98,7 +98,7 @@ def test_no_second_request_hides_in_the_first(
     client: Client, talk: Talk, method: str, headers: list[str], body: bytes
 ) -> None:
     named = [f"Authorization: Bearer {client.token}", "Content-Type: application/fhir+json", *headers]
-    answer = talk(request(f"/t/{client.slug}/fhir/Patient", *named, method=method, body=body, close=False))
+    answer = talk(request(f"/t/{client.slug}/fhir/Patient", *named, method=method, body=body, close=False), 2)
     assert len(statuses(answer)) <= 1 or statuses(answer)[1:] == [400]
     assert all(status < 500 for status in statuses(answer))
     assert b"HIDDEN" not in answer
@@ -143,4 +143,4 @@ def test_a_body_over_the_limit(client: Client, talk: Talk, told: str) -> None:
         body = (b"10000\r\n" + b" " * 65536 + b"\r\n") * (size // 65536) + b"0\r\n\r\n"
         answer = talk(request(target, *headers, "Transfer-Encoding: chunked", method="POST", body=body))
     assert statuses(answer) == [413]
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20

@@ -45,7 +45,7 @@ class Http:
         """Send a request; `path` is below the FHIR base."""
         where = urlsplit(self.base)
         if self._connection is None:
-            self._connection = HTTPConnection(str(where.hostname), where.port, timeout=15)
+            self._connection = HTTPConnection(str(where.hostname), where.port, timeout=60)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/fhir+json"}
         url = f"{where.path}/{path}" if path else where.path

@@ -25,7 +25,9 @@ def post(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
         thread = threading.Thread(target=_serve, args=(listener, taken), daemon=True)
         thread.start()
         yield taken
+        listener.shutdown(socket.SHUT_RDWR)
     thread.join(5)
+    assert not thread.is_alive()
 
 
 def _serve(listener: socket.socket, taken: list[str]) -> None:

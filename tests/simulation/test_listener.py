@@ -50,7 +50,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub() -> Iterator[str]:
     Hub.scripts, Hub.asked = [], []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

@@ -142,8 +142,8 @@ def test_whatever_is_written_is_refused_or_rendered(pieces: list[str], value: st
 
 
 def test_what_is_never_closed_is_refused_at_once() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for source in ("{{" * 2000, "{%" * 2000, "{% if clinic %}" * 266):
         with pytest.raises(Unprocessable):
             compiled(source)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2

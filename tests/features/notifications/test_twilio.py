@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def twilio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTwilio]:
     server = FakeTwilio()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     settings_of_an_account(monkeypatch)
     lead_to(f"http://127.0.0.1:{server.server_port}", monkeypatch)
     monkeypatch.setattr(connector, "_SECONDS", 1.0)

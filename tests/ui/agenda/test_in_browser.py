@@ -101,7 +101,7 @@ def test_without_the_network_the_visit_goes_back_and_the_page_says_so(
     expect(box_of(page, "COUPURE")).to_contain_text("09:00")
     practice.book(day, "11:00", patient=practice.patient("Retour"))
     page.context.set_offline(False)
-    expect(box_of(page, "RETOUR")).to_be_visible(timeout=20_000)
+    expect(box_of(page, "RETOUR")).to_be_visible()
     assert practice.read(visit)["meta"]["versionId"] == "1"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import Demo, scrolls_sideways
+from tests.ui.conftest import Demo, at_rest, scrolls_sideways
 
 Opened = Callable[..., Page]
 
@@ -62,7 +62,7 @@ def test_every_page_is_usable_by_all(demo: Demo, browser_page: Opened, axe: Call
     found = []
     for path in ("", "Patient", "Appointment?status=booked", service, f"{service}/_history", f"{service}/edit", "new/Location", "bundle"):
         page.goto(f"{demo.base}/console/{path}")
-        page.wait_for_load_state("networkidle")
+        at_rest(page)
         found += [f"{path}: {each}" for each in axe(page)]
         if scrolls_sideways(page):
             found.append(f"{path}: scrolls sideways")

@@ -117,7 +117,7 @@ def test_what_others_do_is_seen_without_loading_the_page_again(demo: Demo, brows
         "resourceType": "Parameters",
         "parameter": [{"name": "queue", "valueReference": {"reference": f"HealthcareService/{QUEUE}"}}],
     })  # fmt: skip
-    expect(page.locator(f"#visit-{visit} .ticket-no")).to_be_visible(timeout=15_000)
+    expect(page.locator(f"#visit-{visit} .ticket-no")).to_be_visible()
     assert page.evaluate("window.same")
 
 
@@ -135,7 +135,7 @@ def test_nothing_typed_is_lost_without_a_network(demo: Demo, browser_page: Open,
     expect(page.locator(".toast-warning")).to_be_visible()
     expect(page.locator("#family")).to_have_value("Horsligne")
     page.context.set_offline(False)
-    expect(page.locator("#panel-title")).to_contain_text("Rim HORSLIGNE", timeout=15_000)
+    expect(page.locator("#panel-title")).to_contain_text("Rim HORSLIGNE")
     assert len(client.search("Patient?family=Horsligne")) == 1
 
 

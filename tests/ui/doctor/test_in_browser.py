@@ -149,7 +149,7 @@ def test_what_is_typed_survives_a_lost_network(demo: Demo, browser_page: Callabl
     page.wait_for_timeout(3500)
     assert page.input_value("#history") == "Écrit sans réseau"
     page.context.set_offline(False)
-    expect(page.locator("#saved")).to_have_text(re.compile(r"\d\d:\d\d"), timeout=15_000)
+    expect(page.locator("#saved")).to_have_text(re.compile(r"\d\d:\d\d"))
     assert "Écrit sans réseau" in str(visit.only("Composition"))
 
 
@@ -205,12 +205,12 @@ def test_what_others_do_appears_by_itself(demo: Demo, browser_page: Callable[...
     page.goto(f"{demo.base}/doctor/")
     expect(page.locator("#day .empty-title")).to_be_visible()
     patient = waiting(client, queue, "Soudaine")
-    expect(page.locator(".day-waiting")).to_contain_text("SOUDAINE", timeout=10_000)
+    expect(page.locator(".day-waiting")).to_contain_text("SOUDAINE")
     page.goto(f"{demo.base}/doctor/patient/{patient['id']}")
     page.fill("#plan", "Je tape")
     client.create({
         "resourceType": "AllergyIntolerance", "code": {"text": "Latex"}, "patient": {"reference": f"Patient/{patient['id']}"},
         "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]},
     })  # fmt: skip
-    expect(page.locator(".banner-alerts")).to_contain_text("Latex", timeout=10_000)
+    expect(page.locator(".banner-alerts")).to_contain_text("Latex")
     assert page.input_value("#plan") == "Je tape"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import Demo, Watched, scrolls_sideways
+from tests.ui.conftest import Demo, Watched, at_rest, scrolls_sideways
 
 Opened = Callable[..., Page]
 PAGES = ("", "services/", "services/demo-consultation", "services/new", "hours/", "hours/demo-elamrani", "staff/", "staff/invite",
@@ -106,7 +106,7 @@ def test_every_page_is_usable_by_all(demo: Demo, browser_page: Opened, axe: Call
     found = []
     for path in PAGES:
         page.goto(f"{demo.base}/manage/{path}")
-        page.wait_for_load_state("networkidle")
+        at_rest(page)
         found += [f"{path}: {each}" for each in axe(page)]
         if scrolls_sideways(page):
             found.append(f"{path}: scrolls sideways")
@@ -130,7 +130,7 @@ def test_no_english_is_left(demo: Demo, browser_page: Opened, lang: str) -> None
     demo.sign_in(page, "manager")
     for path in PAGES:
         page.goto(f"{demo.base}/manage/{path}")
-        page.wait_for_load_state("networkidle")
+        at_rest(page)
         words = page.evaluate("""() => { const copy = document.body.cloneNode(true);
             copy.querySelectorAll("[lang=en], code, bdi, script, noscript, option").forEach(each => each.remove()); return copy.innerText; }""")
         assert not re.search(r"\b(the|with|your|and|Save|minutes?|hours)\b", words if lang == "ar" else words.replace("minutes", "")), (path, words)

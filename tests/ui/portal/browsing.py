@@ -1,6 +1,5 @@
 """What the browser tests of the portal share."""
 
-import time
 from collections.abc import Callable
 
 from playwright.sync_api import Page
@@ -23,14 +22,6 @@ def fine(page: Page, axe: Axe) -> None:
     found = axe(page)
     assert found == [], f"{page.url}: {found}"
     assert not scrolls_sideways(page), page.url
-
-
-def until(page: Page, expression: str, seconds: float = 10) -> None:
-    """Wait until an expression is true on the page. (Playwright's own way evaluates text, which the policy forbids.)"""
-    end = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, expression
-        page.wait_for_timeout(100)
 
 
 def open_queue(demo: Demo) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.ui.conftest import Demo, Watched
-from tests.ui.portal.browsing import WORDS, Axe, Open, fine, open_queue, until
+from tests.ui.conftest import Demo, Watched, until
+from tests.ui.portal.browsing import WORDS, Axe, Open, fine, open_queue
 from tests.ui.portal.people import booked, observation, parameters, patient
 from tests.ui.portal.test_ticket import link
 
@@ -47,13 +47,16 @@ def test_who_waits_is_told_at_once_that_it_is_the_turn(demo: Demo, browser_page:
     task, secret = link(demo)
     page = browser_page(lang, phone=True)
     page.add_init_script("window.shaken = []; navigator.vibrate = pattern => window.shaken.push(pattern);")
+    page.clock.install()
     page.goto(f"{demo.base}/ticket/{secret}")
     fine(page, axe)
     demo.client().post(
         f"Task/{task}/$call",
         parameters({"name": "reason", "valueString": "test"}, {"name": "desk", "valueString": "Cabinet 2"}),
     )
-    until(page, "document.body.classList.contains('is-called')", 20)
+    # Who is far from the turn asks every fifteen seconds.
+    page.clock.run_for(15_000)
+    until(page, "document.body.classList.contains('is-called')")
     assert (
         WORDS[lang]["turn"] in page.locator("#turn").inner_text() and "Cabinet 2" in page.locator("#desk").inner_text()
     )
@@ -81,14 +84,14 @@ def test_without_a_network_the_ticket_says_so_and_catches_up_by_itself(
         parameters({"name": "reason", "valueString": "test"}, {"name": "desk", "valueString": "3"}),
     )
     page.context.set_offline(False)
-    until(page, "document.body.classList.contains('is-called')", 35)
+    until(page, "document.body.classList.contains('is-called')", 60)
     assert page.locator("#offline").is_hidden() and "🔔" in page.title()
 
 
 def test_the_first_page_says_that_there_is_no_network_and_catches_up_without_being_loaded_again(
     demo: Demo, browser_page: Open, watched: Watched
 ) -> None:
-    watched.let += ["ERR_INTERNET_DISCONNECTED", "Failed to fetch", "ERR_NETWORK"]
+    watched.let += ["ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "Failed to fetch", "ERR_NETWORK"]
     known = patient(demo)
     known.person.post("portal/queues/demo-queue")
     task = demo.client().search(f"Task?patient={known.reference}")[0]["id"]
@@ -103,7 +106,7 @@ def test_the_first_page_says_that_there_is_no_network_and_catches_up_without_bei
         parameters({"name": "reason", "valueString": "test"}, {"name": "desk", "valueString": "Cabinet 1"}),
     )
     page.context.set_offline(False)
-    page.get_by_text("C’est à vous").wait_for(timeout=30_000)
+    page.get_by_text("C’est à vous").wait_for()
     assert page.locator("#offline").is_hidden() and page.evaluate("window.same")
 
 

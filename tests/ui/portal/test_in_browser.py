@@ -121,8 +121,8 @@ def test_a_slow_network_does_not_lose_the_form(demo: Demo, browser_page: Open, w
         route.abort("internetdisconnected")
 
     page.route("**/draft*", lose)
-    page.locator("[name='a.6']").fill("Rien ne se perd")
-    page.wait_for_timeout(3000)
+    with page.expect_event("requestfailed", lambda request: "/draft" in request.url):
+        page.locator("[name='a.6']").fill("Rien ne se perd")
     page.unroute("**/draft*")
     page.reload()
     assert page.locator("[name='a.6']").input_value() == "Rien ne se perd"
