@@ -1,10 +1,10 @@
-"""Definitions that every tenant reads though it does not store them: R4's own and this server's.
+"""Definitions that a tenant reads though it does not store them: R4's own, this server's, imported code systems.
 
 A tenant's resource of the same id stands before them, and stays gone once it was deleted. They are found by read,
 vread (of version 1), history, and by a search for one `url` or one `_id` that the tenant itself has no resource for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from fhir_server.conformance import base_definitions
 from fhir_server.core.context import Context
 from fhir_server.core.dates import format_instant, parse_range
 from fhir_server.core.resource_json import decode, encode
+from fhir_server.interactions import imported_systems
 from fhir_server.interactions.metadata import RELEASED
 from fhir_server.interactions.search import SearchResult
 from fhir_server.interactions.subset import asked, shaped
@@ -34,6 +35,7 @@ def visible(ctx: Context, resource_type: str, resource_id: str, letter: str) -> 
     Ask only where the tenant has no resource of that id.
     """
     version = shared(resource_type, resource_id, ctx.registry.type_ids[resource_type])
+    version = version or imported_systems.by_id(ctx, resource_type, resource_id)
     return version if version is not None and _covered(ctx, version, letter) else None
 
 
@@ -68,6 +70,9 @@ def _asked(ctx: Context, resource_type: str, pairs: Pairs) -> Version | None:
     wanted = {name: value for name, value in pairs if name not in _SHAPING}
     if len(wanted) < sum(name not in _SHAPING for name, _ in pairs) or not wanted.keys() <= {"url", "_id", "version"}:
         return None
+    version = _imported(ctx, resource_type, wanted)
+    if version is not None:
+        return version
     if "url" in wanted:
         named = base_definitions.find(resource_type, wanted["url"])
     else:
@@ -77,6 +82,13 @@ def _asked(ctx: Context, resource_type: str, pairs: Pairs) -> Version | None:
     if "version" in wanted and wanted["version"] != named.get("version"):
         return None
     return shared(resource_type, named["id"], ctx.registry.type_ids[resource_type])
+
+
+def _imported(ctx: Context, resource_type: str, wanted: Mapping[str, str]) -> Version | None:
+    if "url" in wanted:
+        version = imported_systems.by_url(ctx, resource_type, wanted["url"], wanted.get("version"))
+        return version if version is None or wanted.get("_id", version.id) == version.id else None
+    return imported_systems.by_id(ctx, resource_type, wanted.get("_id", "")) if "version" not in wanted else None
 
 
 def _is_taken(ctx: Context, resource_type: str, version: Version) -> bool:

@@ -277,3 +277,20 @@ def test_closure_over_imported_content(client: Client) -> None:
     answer = client.post("$closure", parameters(name__valueString="problems", concept__valueCoding=codings))
     (group,) = answer.json["group"]
     assert group["element"] == [{"code": "57054005", "target": [{"code": "404684003", "equivalence": "subsumes"}]}]
+
+
+def test_one_is_found_and_read_as_a_code_system_without_its_concepts(client: Client, new_tenant: Any) -> None:
+    found = client.get(f"CodeSystem?url={SNOMED}").json
+    assert found["total"] == 1
+    resource = found["entry"][0]["resource"]
+    assert (resource["version"], resource["name"], resource["content"]) == (EDITION, "SNOMED CT", "not-present")
+    assert resource["count"] == int(resource["count"]) > 5 and resource["hierarchyMeaning"] == "is-a"
+    assert client.get(f"CodeSystem/{resource['id']}").json == resource
+    assert client.get(f"CodeSystem?_id={resource['id']}&_elements=url").json["entry"][0]["resource"]["url"] == SNOMED
+    assert client.post("CodeSystem/$validate", resource).json["issue"][0]["severity"] in ("information", "warning")
+    assert client.get(f"CodeSystem?url={SNOMED}&version=http://snomed.info/sct/1").json["total"] == 0
+    other = new_tenant().client()
+    # R4 itself has a CodeSystem of SNOMED CT's url.
+    assert EDITION not in other.get(f"CodeSystem?url={SNOMED}").text
+    assert [client.get(f"CodeSystem?url={FISH}").json["total"], other.get(f"CodeSystem?url={FISH}").json["total"]] == [1, 0]
+    assert other.get(f"CodeSystem/{resource['id']}").status == 404
