@@ -160,8 +160,8 @@ def _late(day: Day, late: Json) -> None:
 
 def _at_night(day: Day, people: dict[str, str], visits: dict[str, Json]) -> None:
     """Counts by status, what refers to what, and what people were told."""
-    date = visits["booked"]["start"][:10]
-    found = day.staff.search(f"Appointment?practitioner={day.doctor}&date={date}&_count=50")
+    since = quote(visits["booked"]["start"])
+    found = day.staff.search(f"Appointment?practitioner={day.doctor}&date=ge{since}&_count=50")
     assert Counter(each["status"] for each in found) == {"fulfilled": 3, "cancelled": 1}
     for status, number in {
         "fulfilled": 3,
