@@ -52,10 +52,10 @@ class Storm:
         return sum(len(note.finished) for note in self.notes)
 
     def wait_for(self, number: int, seconds: float) -> None:
-        """Until so many more writes were acknowledged."""
+        """Until so many more writes were acknowledged, and every writer had one of each kind."""
         wanted, deadline = self.acknowledged() + number, time.monotonic() + seconds
-        while self.acknowledged() < wanted:
-            assert time.monotonic() < deadline, f"only {self.acknowledged()} of {wanted} writes were acknowledged"
+        while self.acknowledged() < wanted or not all(note.created and note.pairs and note.count for note in self.notes):
+            assert time.monotonic() < deadline, f"{self.acknowledged()} of {wanted} writes were acknowledged"
             time.sleep(0.02)
 
     def _patient(self, id_: str, **more: Any) -> dict[str, Any]:

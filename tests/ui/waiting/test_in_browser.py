@@ -297,6 +297,29 @@ def test_a_scanner_that_types(demo: Demo, opened: Opens, staff: Client, watched:
     expect(page.locator("[data-screen=problem] h1")).to_have_text("Nous ne vous avons pas trouvé")
 
 
+def test_a_slow_scanner_and_a_quick_hand(demo: Demo, opened: Opens, staff: Client) -> None:
+    taken = staff.post(f"{QUEUE}/$take-ticket", {"resourceType": "Parameters", "parameter": [{"name": "remote", "valueBoolean": True}]}).json
+    link = plain(staff.post(f"Task/{taken['id']}/$ticket-link").json)["url"]
+    page = kiosk(demo, opened)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    # Keys that arrive with pauses, as far as this page knows: what counts is the moment each says of itself.
+    keys = """([text, pause]) => {
+        let moment = performance.now() - (text.length + 1) * pause;
+        for (const key of [...text, "Enter"]) {
+            const event = new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true});
+            Object.defineProperty(event, "timeStamp", {value: moment += pause});
+            document.body.dispatchEvent(event);
+        }
+    }"""
+    page.evaluate(keys, ["+212612345678", 1])
+    page.evaluate(keys, [link, 700])
+    expect(page.locator("[data-screen=start]")).to_be_visible()
+    assert not sent
+    page.evaluate(keys, [link, 300])
+    expect(page.locator(".ticket-number")).to_have_text(taken["identifier"][0]["value"])
+
+
 def test_whoever_goes_away_leaves_nothing(demo: Demo, opened: Opens) -> None:
     page = opened(viewport={"width": 1080, "height": 1920})
     demo.sign_in(page, "kiosk")

@@ -1,14 +1,15 @@
 // Codes come from a camera, where the browser can read them, or from a scanner that types like a keyboard and ends with
-// Enter. What people type slowly is not a code.
+// Enter. Every code has a character that no telephone number has; a pause means that somebody begins anew.
 window.salamScanner = found => {
+  const PAUSE = 600;
   let typed = "", last = 0, stream = null, looking = 0;
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const now = performance.now();
-    if (now - last > 80) typed = "";
-    last = now;
+    // The moment of the key, not of its turn: a busy page makes no pause.
+    if (event.timeStamp - last > PAUSE) typed = "";
+    last = event.timeStamp;
     if (event.key === "Enter") {
-      if (typed.length >= 12) { event.preventDefault(); event.stopPropagation(); const code = typed; typed = ""; found(code); }
+      if (typed.length >= 12 && /[^\d+]/.test(typed)) { event.preventDefault(); event.stopPropagation(); const code = typed; typed = ""; found(code); }
       typed = "";
     } else if (event.key.length === 1) typed += event.key;
   }, true);
