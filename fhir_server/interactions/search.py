@@ -14,7 +14,7 @@ from fhir_server.core.keys import param_id, type_key
 from fhir_server.core.resource_json import decode, encode
 from fhir_server.interactions.bundle import bundle, link
 from fhir_server.interactions.summary import subset
-from fhir_server.interactions.terminologies import of_caller
+from fhir_server.interactions.terminologies import of_caller, stored
 from fhir_server.search import cursor, fetch, include, plans
 from fhir_server.search.asked import Asker
 from fhir_server.search.concepts import Concepts
@@ -141,7 +141,7 @@ def _value_set(ctx: Context, resource_id: str) -> Held | None:
         return None if shared is None else Held(shared, ("base", shared["url"]))
     if found is None or found.deleted:
         return None
-    return Held(decode(found.body), (ctx.tenant.id, found.rid, found.version))
+    return stored(ctx, found)
 
 
 def asker_sees(ctx: Context, resource_type: str) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from fhir_server.conformance import canonicals
 from fhir_server.core.context import Context
+from fhir_server.core.resource_json import decode
 from fhir_server.security import policy
 from fhir_server.storage import resources
 from fhir_server.storage.definitions import DefinitionRow
+from fhir_server.storage.versions import Version
 from fhir_server.terminology.definitions import Definitions, Versions, imported_by
 from fhir_server.terminology.resources import Held, Resources
 
@@ -20,6 +22,13 @@ def of_caller(
     own = canonicals.Definitions(ctx.registry.canonicals, ctx.db, ctx.tenant.id)
     seen = Resources(own, ctx.tenant.id, _Readable(ctx), given)
     return Definitions(ctx.registry, seen, imported_by(ctx.db, ctx.tenant.id), versions, end)
+
+
+def stored(ctx: Context, version: Version) -> Held:
+    """A definition as it is stored. What a transaction may still undo is told apart from nothing: after it, others may
+    have the same number."""
+    key = None if ctx.db.held else (ctx.tenant.id, version.rid, version.version)
+    return Held(decode(version.body), key)
 
 
 class _Readable:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from fhir_server.core.context import Context
 from fhir_server.core.dates import parse_range
 from fhir_server.core.errors import Invalid
-from fhir_server.core.resource_json import decode
 from fhir_server.interactions.read import read
+from fhir_server.interactions.terminologies import stored
 from fhir_server.operations.call import OperationCall
 from fhir_server.storage import clock
 from fhir_server.terminology.languages import preferred
@@ -17,8 +17,7 @@ _DAY_US = 86_400_000_000
 
 def instance(ctx: Context, resource_type: str, resource_id: str) -> Held:
     """The stored definition that the URL names. Raises as `read`."""
-    version = read(ctx, resource_type, resource_id)
-    return Held(decode(version.body), (ctx.tenant.id, version.rid, version.version))
+    return stored(ctx, read(ctx, resource_type, resource_id))
 
 
 def languages(call: OperationCall) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """The terminology operations over HTTP: levels, forms of input, own definitions, errors."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.client import Client
+from tests.conftest import TestTenant
+from tests.rest.bodies import bundle, entry
 
 GENDER = "http://hl7.org/fhir/administrative-gender"
 GENDERS = "http://hl7.org/fhir/ValueSet/administrative-gender"
@@ -180,3 +183,28 @@ def test_in_a_batch(client: Client) -> None:
     )
     (entry,) = answer.json["entry"]
     assert entry["resource"]["expansion"]["total"] == 4
+
+
+def test_what_a_transaction_undid_is_not_remembered(new_tenant: Callable[[], TestTenant]) -> None:
+    """Whoever writes next has the same version number."""
+    client = new_tenant().client()
+    asked = "CodeSystem/c/$validate-code?code="
+    systems = [COLOURS | {"id": "c", "concept": [{"code": code}]} for code in ("first", "undone", "second")]
+    values = WARM | {"id": "v", "compose": {"include": [{"system": "urn:test:colours", "concept": [{"code": "undone"}]}]}}
+    assert client.put("CodeSystem/c", systems[0]).status == 201
+    undone = bundle(
+        "transaction",
+        entry("PUT", "CodeSystem/c", systems[1]),
+        entry("PUT", "ValueSet/v", values),
+        entry("GET", f"{asked}undone"),
+        entry("GET", "Observation?code:in=ValueSet/v"),
+        entry("GET", "Patient/none"),
+    )
+    assert client.post("", undone).status == 404
+    assert client.put("CodeSystem/c", systems[2]).status == 200
+    values["compose"]["include"][0]["concept"][0]["code"] = "second"
+    assert client.put("ValueSet/v", values).status == 201
+    assert [value(client.get(f"{asked}{code}"), "result") for code in ("undone", "second")] == [False, True]
+    coding = [{"system": "urn:test:colours", "code": "second"}]
+    client.create({"resourceType": "Observation", "status": "final", "code": {"coding": coding}})
+    assert len(client.search("Observation?code:in=ValueSet/v")) == 1
