@@ -30,7 +30,7 @@ def change(ctx: Context, call: OperationCall) -> dict[str, Any]:
         if name is None:
             raise Invalid("Profiles are demanded of a type: say which.", expression="http.type", code="required")
         part["profiles"] = list(dict.fromkeys(given["profile"]))
-    policy = _changed(ctx.tenant.settings.get(_SETTING, {}), name, part)
+    policy = _changed(tenants.held_setting(ctx.db, ctx.tenant.id, _SETTING) or {}, name, part)
     refuse_unusable(policy, ctx)
     tenants.change_setting(ctx.db, ctx.tenant.id, _SETTING, policy)
     return _told(policy)

@@ -63,10 +63,14 @@ def replace(db: Session, tenant_id: int, rids: Sequence[int], rows: Sequence[Def
     db.run(statements)
 
 
-_BODY = "SELECT body FROM resource WHERE tenant_id = $1 AND rid = $2 AND version = $3 AND NOT deleted"
+_BODY = (
+    "SELECT body FROM resource WHERE tenant_id = $1 AND rid = $2 AND version = $3 AND NOT deleted UNION ALL"
+    " SELECT body FROM resource_history WHERE tenant_id = $1 AND rid = $2 AND version = $3 AND body <> ''"
+)
 
 
 def body(db: Session, tenant_id: int, rid: int, revision: int) -> bytes | None:
-    """The JSON text of a definition's version; None when it is not the present one."""
+    """The JSON text of a definition's version, also of one that was replaced meanwhile: whoever began with it goes on
+    with it. None when it was erased."""
     rows = db.run([(_BODY, (tenant_id, rid, revision))])[0]
     return rows[0][0] if rows else None

@@ -88,6 +88,16 @@ def raise_registry_version(db: Session, tenant_id: int) -> None:
     db.run([("UPDATE tenant SET registry_version = registry_version + 1 WHERE tenant_id = $1", (tenant_id,))])
 
 
+_HOLD = "SELECT settings -> $2 FROM tenant WHERE tenant_id = $1 FOR NO KEY UPDATE"
+
+
+def held_setting(db: Session, tenant_id: int, name: str) -> Any:
+    """One of a tenant's settings as it is now, None when it is not set. Until the open transaction ends nobody else
+    changes it."""
+    rows = db.run([(_HOLD, (tenant_id, name))])[0]
+    return msgspec.json.decode(rows[0][0]) if rows and rows[0][0] else None
+
+
 _SET = (
     "UPDATE tenant SET settings = settings || jsonb_build_object($2::text, $3::jsonb),"
     " registry_version = registry_version + 1 WHERE tenant_id = $1"
