@@ -1,11 +1,11 @@
 """batch and transaction. https://hl7.org/fhir/R4/http.html#transaction"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import FhirError, Invalid, TooLarge
+from fhir_server.core.errors import FhirError, Invalid, TooLarge, Unavailable
 from fhir_server.core.messages import FHIR_JSON, FhirRequest, FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.interactions.bundle import bundle
@@ -17,9 +17,12 @@ from fhir_server.rest.transaction import transact
 from fhir_server.security import audit, throttle
 from fhir_server.security.authenticate import forget, principal_of
 from fhir_server.settings import settings
-from fhir_server.storage.errors import DefinitionsChanged, RightsChanged
+from fhir_server.storage.errors import DefinitionsChanged, RightsChanged, UniqueViolation
 
 Perform = Callable[[FhirRequest], FhirResponse]
+T = TypeVar("T")
+# How often what others disturb is tried.
+ATTEMPTS = 5
 
 
 def process(ctx: Context, request: FhirRequest, perform: Perform) -> FhirResponse:
@@ -83,24 +86,40 @@ def _entry(ctx: Context, index: int, entry: Any, request: FhirRequest) -> Entry:
 
 def _alone(ctx: Context, entry: Entry, perform: Perform) -> bytes:
     """One entry of a batch, in a transaction of its own."""
-    try:
-        try:
-            response = perform(entry.request)
-        except (DefinitionsChanged, RightsChanged):
-            # An earlier entry or another request changed definitions or rights; this entry has not run yet.
-            _renew(ctx)
-            response = perform(entry.request)
+
+    def performed() -> FhirResponse:
+        response = perform(entry.request)
         ctx.db.commit()
-        return entry.answer(response)
+        return response
+
+    try:
+        return entry.answer(_again(ctx, performed))
     except FhirError as error:
         ctx.db.rollback()
+        failure = error
+    try:
+        _again(ctx, lambda: _log_refused(ctx, entry, failure.status))
+    except FhirError as error:
+        ctx.db.rollback()
+        failure = error
+    failure = entry.blame(failure)
+    return entry.answer(FhirResponse(failure.status, encode(failure.outcome())))
+
+
+def _again(ctx: Context, do: Callable[[], T]) -> T:
+    """Do it, and as for a request alone, again when an earlier entry or another request changed definitions or rights,
+    or wrote the same. The entries before it are done: they are never repeated."""
+    failure: FhirError = Unavailable("The definitions of this tenant change too fast. Try again.")
+    for attempt in range(ATTEMPTS):
         try:
-            _log_refused(ctx, entry, error.status)
+            if attempt:
+                _renew(ctx)
+            return do()
         except (DefinitionsChanged, RightsChanged):
-            _renew(ctx)
-            _log_refused(ctx, entry, error.status)
-        failure = entry.blame(error)
-        return entry.answer(FhirResponse(failure.status, encode(failure.outcome())))
+            continue
+        except UniqueViolation as error:
+            failure = error
+    raise failure
 
 
 def _log_refused(ctx: Context, entry: Entry, status: int) -> None:

@@ -20,6 +20,7 @@ from fhir_server.fhirpath.allowance import Together
 from fhir_server.interactions.acting import server_context
 from fhir_server.interactions.worlds import World, refresh, world
 from fhir_server.rest import bundles
+from fhir_server.rest.bundles import ATTEMPTS
 from fhir_server.rest.guards import GUARDS
 from fhir_server.rest.handlers import HANDLERS
 from fhir_server.rest.respond import preference
@@ -42,7 +43,6 @@ Also = Callable[[Session], None]
 
 _log = logging.getLogger(__name__)
 _local = threading.local()
-_ATTEMPTS = 5
 _OPEN = ("capabilities",)
 _READING = ("GET", "HEAD")
 _WITHOUT_QUERY = frozenset({"read", "vread", "create", "update", "patch", "delete", "bundle"})
@@ -92,11 +92,14 @@ def _log_refused(request: FhirRequest, slug: str, principal: Principal | None, s
     """Put a request that failed into the audit log, in a transaction of its own. The answer is an error either way."""
     try:
         db = session()
-        try:
-            _log_at(db, world(db, slug), request, principal, status)
-        except DefinitionsChanged:
-            db.rollback()
-            _log_at(db, refresh(db, slug), request, principal, status)
+        place = world(db, slug)
+        for _ in range(ATTEMPTS):
+            try:
+                return _log_at(db, place, request, principal, status)
+            except DefinitionsChanged:
+                db.rollback()
+                place = refresh(db, slug)
+        _log.error("a refused request could not be logged: the definitions change too fast")
     except (ConnectionLost, NotFound):
         # Without a database, or for a tenant that is not there, there is no log to write to.
         pass
@@ -131,7 +134,7 @@ def _answer(
 ) -> FhirResponse:
     db = session()
     place = world(db, slug)
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             return _verified(db, place, request, principal, before_commit)
         except DefinitionsChanged:
@@ -142,7 +145,7 @@ def _answer(
             forget(place.tenant.id, bearer_digest(request.header("authorization")))
         except (UniqueViolation, SerializationFailure):
             db.rollback()
-            if attempt == _ATTEMPTS:
+            if attempt == ATTEMPTS:
                 raise
         except ConnectionLost:
             if request.method not in _READING or attempt > 1:

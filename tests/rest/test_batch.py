@@ -1,10 +1,17 @@
 """batch: every entry for itself. https://hl7.org/fhir/R4/http.html#transaction"""
 
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from fhir_server.core.context import Context
+from fhir_server.interactions.worlds import refresh
+from fhir_server.rest import bundles
+from fhir_server.rest.dispatch import session
+from fhir_server.storage import tenants
 from tests.client import Client
+from tests.conftest import TestTenant
 from tests.rest.answers import entries, refused
 from tests.rest.bodies import bundle, entry, mark, patient
 
@@ -163,3 +170,43 @@ def test_prefer_holds_for_the_entries(client: Client, prefer: str, whole: bool) 
     assert ("resource" in one) == whole
     assert one["response"]["status"].startswith("201")
     assert client.get(one["response"]["location"]).status == 200
+
+
+def test_definitions_that_go_on_changing_repeat_nothing(
+    client: Client, tenant: TestTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that others disturb is tried again, not the ones before it."""
+    renew, more = bundles._renew, [True, True, False]
+
+    def disturbed(ctx: Context) -> None:
+        renew(ctx)
+        if more.pop(0):
+            elsewhere(tenant)
+
+    monkeypatch.setattr(bundles, "_renew", disturbed)
+    first, last = mark(), mark()
+    profile = {"resourceType": "ValueSet", "status": "active", "url": f"urn:test:{mark()}"}
+    sent = bundle(
+        "batch",
+        entry("POST", "Patient", patient(first)),
+        entry("POST", "ValueSet", profile),
+        entry("POST", "Patient", patient(last)),
+    )
+    assert statuses(entries(client.post("", sent))) == ["201"] * 3
+    assert more == []
+    assert [len(client.search(f"Patient?identifier={word}")) for word in (first, last)] == [1, 1]
+
+
+def elsewhere(tenant: TestTenant) -> None:
+    """Another request changes the tenant's definitions."""
+
+    def change() -> None:
+        db = session()
+        place = refresh(db, tenant.slug)
+        db.enter(tenant.id, None, place.version)
+        tenants.raise_registry_version(db, tenant.id)
+        db.commit()
+
+    thread = Thread(target=change)
+    thread.start()
+    thread.join()
