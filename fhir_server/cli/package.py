@@ -1,6 +1,7 @@
 """fhir-server package add|list|show|install|remove|build"""
 
 import hashlib
+import time
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from fhir_server.supervisor.instance import database
 
 OPERATOR = Principal("fhir-server package", parse_scopes("system/*.rs operator"), None, purpose="HOPERAT")
 Json = dict[str, Any]
+# How often it is tried again while others change the tenant's packages.
+_PATIENCE = 30
 
 
 @click.group()
@@ -44,6 +47,11 @@ def _call(slug: str, operation: str, given: list[Json], *, posted: bool = True) 
     headers = {"content-type": FHIR_JSON}
     request = FhirRequest("POST" if posted else "GET", f"${operation}", query, headers, body, settings.fhir_base(slug))
     response = dispatch.handle(request, slug, principal=OPERATOR)
+    for _ in range(_PATIENCE):
+        if response.status != 503:
+            break
+        time.sleep(float(response.headers.get("Retry-After", 1)))
+        response = dispatch.handle(request, slug, principal=OPERATOR)
     answer: Json = decode(response.body or b"{}")
     if response.status >= 400:
         raise LoadRefused(answer)

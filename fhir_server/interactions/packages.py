@@ -12,10 +12,11 @@ from fhir_server.conformance.canonicals import Definitions
 from fhir_server.conformance.packages import cache
 from fhir_server.conformance.packages.content import CORE, Package, definitional_types, read_package
 from fhir_server.conformance.packages.dependencies import Resolved, Resolver, users_of
+from fhir_server.conformance.packages.notes import Notes
 from fhir_server.conformance.packages.versions import chosen, fits
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Conflict, FhirError, Issue, NotFound, TooCostly, Unprocessable
+from fhir_server.core.errors import Conflict, FhirError, Issue, NotFound, TooCostly, Unavailable, Unprocessable
 from fhir_server.core.keys import key64
 from fhir_server.interactions import package_search_parameters
 from fhir_server.interactions.acting import as_server
@@ -175,8 +176,14 @@ class _Pulse:
 
 
 def _locked(ctx: Context) -> list[PackageRow]:
-    """The tenant's packages, which nobody else changes until the transaction ends."""
-    locks.lock(ctx.db, key64(f"{ctx.tenant.id}\x1fpackages"))
+    """The tenant's packages, which nobody else changes until the transaction ends. Raises `Unavailable` when somebody
+    does: to wait would take a web process from everybody for as long as a package is checked."""
+    if not locks.try_lock(ctx.db, key64(f"{ctx.tenant.id}\x1fpackages")):
+        raise Unavailable(
+            "Another package is being installed or removed here. Try again in a moment.",
+            code="lock-error",
+            headers={"Retry-After": "2"},
+        )
     return rows.all_packages(ctx.db, ctx.tenant.id)
 
 
@@ -243,5 +250,8 @@ def _check(
     for _, each in checked:
         left_out = {id(r): r for r in each.resources if r.type == "SearchParameter" and r.url in reasons}
         each.resources = [r for r in each.resources if id(r) not in left_out]
-        done.notes += [*each.notes, *(f"{r.file} is left out: {reasons[r.url]}." for r in left_out.values())]
+        notes = Notes()
+        for resource in left_out.values():
+            notes.add(resource.file, f"left out: {reasons[resource.url]}.")
+        done.notes += [*each.notes, *notes.sentences()]
     return checked, registry

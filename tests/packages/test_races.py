@@ -1,9 +1,15 @@
-"""Several who change the packages of one tenant at once: one after another, and nothing twice."""
+"""Several who change the packages of one tenant at once: whoever comes second is told to come again, and nothing is done
+twice."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
 
+from fhir_server.core.keys import key64
+from fhir_server.interactions.worlds import refresh
 from fhir_server.rest.dispatch import session
+from fhir_server.storage import locks
 from tests.client import Answer, Client
 from tests.conftest import TestTenant
 from tests.packages.making import guide, install, profile, remove, told
@@ -14,7 +20,13 @@ ATONCE = 4
 def _all(work: Callable[[int], Answer]) -> list[int]:
     def one(number: int) -> int:
         try:
-            return work(number).status
+            answer, deadline = work(number), time.monotonic() + 120
+            while answer.status == 503 and time.monotonic() < deadline:
+                assert answer.headers["Retry-After"] == "2"
+                assert answer.issues[0]["code"] == "lock-error"
+                time.sleep(0.05)
+                answer = work(number)
+            return answer.status
         finally:
             session().close()
 
@@ -58,3 +70,30 @@ def test_a_package_and_a_client_who_want_the_same_id(tenant: TestTenant) -> None
     found = client.get("StructureDefinition?_count=50&name=Wanted").json["entry"]
     tagged = [each["resource"] for each in found if "tag" in each["resource"]["meta"]]
     assert [each["url"] for each in tagged] == ["http://example.org/ig/StructureDefinition/wanted"]
+
+
+def test_nobody_waits_for_a_package_that_is_being_checked(tenant: TestTenant) -> None:
+    """A web process that waits answers nobody, of other tenants either."""
+    client, begun, go_on = tenant.client(), Event(), Event()
+
+    def hold() -> None:
+        db = session()
+        db.enter(tenant.id, None, refresh(db, tenant.slug).version)
+        with db.hold():
+            locks.lock(db, key64(f"{tenant.id}\x1fpackages"))
+            begun.set()
+            go_on.wait(60)
+        db.commit()
+        db.close()
+
+    other = Thread(target=hold)
+    other.start()
+    try:
+        assert begun.wait(60)
+        assert install(client, guide("test.wait", "1.0.0", profile("wait"))).status == 503
+        assert remove(client, "test.wait").status == 503
+        assert "test.wait" not in _installed(client)
+    finally:
+        go_on.set()
+        other.join()
+    assert install(client, guide("test.wait", "1.0.0", profile("wait"))).status == 200
