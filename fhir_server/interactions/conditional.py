@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.core.context import Context
-from fhir_server.core.errors import Invalid, NotFound, PreconditionFailed, TooCostly
+from fhir_server.core.errors import Conflict, Invalid, NotFound, PreconditionFailed, TooCostly
 from fhir_server.core.keys import key64
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.search import Match, matches
@@ -99,7 +99,19 @@ def update_match(
     accept(ctx, resource, expected_type=resource_type)
     check_id(resource, resource_type, resource_id)
     head = lock_one(ctx, resource_type, resource_id)
+    if match is None:
+        check_new(head, resource_type)
     return update_head(ctx, resource_type, resource_id, resource, head, if_match=if_match)
+
+
+def check_new(head: Version | None, resource_type: str) -> None:
+    """Raise `Conflict` when a condition matches nothing, but there is a resource with the id of the body: it would be
+    lost. R4 says "Update as Create", and R5 that this is refused. https://hl7.org/fhir/R5/http.html#cond-update"""
+    if head is not None and not head.deleted and not head.hidden:
+        raise Conflict(
+            "The condition matches nothing, but there is a resource with this id, which it would replace.",
+            expression=f"{resource_type}.id",
+        )
 
 
 def conditional_delete(ctx: Context, resource_type: str, query: Query) -> list[str]:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from fhir_server.conformance.structures import Structure
 from fhir_server.core.context import Context
 from fhir_server.core.errors import FhirError, PreconditionFailed
+from fhir_server.core.references import parse_literal
 from fhir_server.interactions.conditional import find
 
 _URI_TYPES = frozenset({"uri", "url", "oid", "uuid"})
@@ -27,10 +28,14 @@ class Links:
         self._ctx = ctx
         self._known = known
         self._conditions: dict[str, str] = {}
+        self._root = ""
 
-    def rewrite(self, resource: dict[str, Any]) -> dict[str, Any]:
-        """The resource with every such link rewritten. Raises `PreconditionFailed` for a conditional reference that
-        does not match exactly one resource."""
+    def rewrite(self, resource: dict[str, Any], full_url: str | None) -> dict[str, Any]:
+        """The resource of an entry with every such link rewritten; a relative reference means what its fullUrl has
+        beside it, if that is in the Bundle. Raises `PreconditionFailed` for a conditional reference that does not match
+        exactly one resource. https://hl7.org/fhir/R4/bundle.html#references"""
+        literal = parse_literal(full_url or "")
+        self._root = (literal.base or "") if literal else ""
         structure = self._ctx.registry.structures.get(str(resource.get("resourceType")))
         return resource if structure is None else self._object(resource, structure, "resource")
 
@@ -65,7 +70,7 @@ class Links:
 
     def _text(self, text: str, owner: str, name: str, kind: str, path: str) -> str:
         if owner == "Reference" and name == "reference":
-            known = self._known.get(text)
+            known = self._known.get(self._root + text) or self._known.get(text)
             if known is not None:
                 return known
             condition = _CONDITIONAL.match(text)

@@ -1,6 +1,7 @@
 """Formats: which one the client sent, which one it wants. https://hl7.org/fhir/R4/http.html#mime-type"""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from fhir_server.core.errors import NotAcceptable, UnsupportedMediaType
@@ -23,6 +24,7 @@ _NAMES = {
     "text/*": JSON,
 }
 JSON_PATCH = "application/json-patch+json"
+_R4 = ("4.0", "4.0.0", "4.0.1")
 _UTF8 = re.compile(r"""\bcharset\s*=\s*["']?(?:utf-?8|us-ascii)["']?\s*(?:;|\Z)""", re.IGNORECASE)
 
 
@@ -30,16 +32,17 @@ _UTF8 = re.compile(r"""\bcharset\s*=\s*["']?(?:utf-?8|us-ascii)["']?\s*(?:;|\Z)"
 def wanted(format_parameter: str | None, accept: str | None) -> str:
     """`json` or `xml`. `_format` goes before Accept; nothing said means JSON. Raises `NotAcceptable`."""
     if format_parameter:
-        name = format_parameter.replace(" ", "+").partition(";")[0].strip().lower()
-        if name in _NAMES:
+        name, *parameters = (each.strip().lower() for each in format_parameter.split(";"))
+        name = name.replace(" ", "+")
+        if name in _NAMES and _is_r4(parameters):
             return _NAMES[name]
-        raise NotAcceptable("_format can be json or xml.", expression="http._format")
+        raise NotAcceptable("_format can be json or xml, of fhirVersion 4.0.", expression="http._format")
     if not accept:
         return JSON
     for name in _by_preference(accept):
         if name in _NAMES:
             return _NAMES[name]
-    raise NotAcceptable(f"Accept can be {FHIR_JSON} or {FHIR_XML}.", expression="http.Accept")
+    raise NotAcceptable(f"Accept can be {FHIR_JSON} or {FHIR_XML}, fhirVersion 4.0.", expression="http.Accept")
 
 
 def accepts(accept: str | None, media_type: str) -> bool:
@@ -58,9 +61,9 @@ def _by_preference(accept: str) -> list[str]:
     ranked: list[tuple[float, int, str]] = []
     for position, part in enumerate(accept.split(",")):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
+        quality = 1.0 if _is_r4(parameters) else 0.0
         for parameter in parameters:
-            if parameter.startswith("q="):
+            if quality and parameter.startswith("q="):
                 try:
                     quality = float(parameter[2:])
                 except ValueError:
@@ -70,6 +73,12 @@ def _by_preference(accept: str) -> list[str]:
     return [name for _, _, name in sorted(ranked)]
 
 
+def _is_r4(parameters: Iterable[str]) -> bool:
+    """Whether they ask for no other version of FHIR. https://hl7.org/fhir/R4/http.html#version-parameter"""
+    asked = (each.partition("=")[2].strip("\"' ") for each in parameters if each.startswith("fhirversion"))
+    return all(version in _R4 for version in asked)
+
+
 @lru_cache(maxsize=512)
 def sent(content_type: str | None) -> str:
     """`json` or `xml`, by the Content-Type of a body. Raises `UnsupportedMediaType`."""
@@ -77,6 +86,8 @@ def sent(content_type: str | None) -> str:
     name = name.strip().lower()
     if "charset" in parameters.lower() and not _UTF8.search(parameters):
         raise UnsupportedMediaType("The body must be UTF-8.", expression="http.Content-Type")
+    if not _is_r4(piece.strip().lower() for piece in parameters.split(";")):
+        raise UnsupportedMediaType("This server speaks FHIR R4: fhirVersion=4.0.", expression="http.Content-Type")
     if name in (JSON_PATCH, "application/octet-stream", ""):
         return JSON
     if name not in _NAMES or "*" in name:

@@ -14,7 +14,7 @@ from fhir_server.core.messages import FhirRequest, FhirResponse
 from fhir_server.core.references import ID
 from fhir_server.core.resource_json import decode
 from fhir_server.interactions import life_cycle
-from fhir_server.interactions.conditional import conditional_delete, existing_version
+from fhir_server.interactions.conditional import check_new, conditional_delete, existing_version
 from fhir_server.interactions.result import Written
 from fhir_server.interactions.stage import CREATE, PATCH, UPDATE, stage, stage_deletion
 from fhir_server.interactions.validated import accept
@@ -113,7 +113,7 @@ def _write(ctx: Context, entries: Sequence[Entry], deleted: dict[str, Entry]) ->
     links = Links(ctx, _full_urls(entries, identities))
     plans = []
     for entry, identity in zip(entries, identities, strict=True):
-        resource = _within(entry, lambda e=entry: links.rewrite(e.request.resource))  # type: ignore[misc]
+        resource = _within(entry, lambda e=entry: links.rewrite(e.request.resource, e.full_url))  # type: ignore[misc]
         plans.append(_Plan(entry, identity, resource))
     heads = _lock(ctx, identities)
     news: list[NewVersion] = []
@@ -160,6 +160,8 @@ def _stage(ctx: Context, plan: _Plan, heads: Heads) -> NewVersion | None:
         assert new is not None
         policy.check_result(ctx, resource, "c", new.index.keys)
     else:
+        if "/" not in request.path and identity.match is None:
+            check_new(head, name)
         new = _staged_update(ctx, request, name, resource_id, resource, head)
     standing = new or head
     assert standing is not None

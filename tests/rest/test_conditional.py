@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#ccreate, #cond-update, #cdelete
 import pytest
 
 from tests.client import Client
-from tests.rest.answers import refused, versions
+from tests.rest.answers import entries, refused, versions
 from tests.rest.bodies import bundle, entry, mark, patient
 
 MANY = 3
@@ -77,13 +77,21 @@ def test_update_without_a_match_creates_under_the_given_id(client: Client) -> No
     assert (answer.status, answer.id) == (201, word)
 
 
-def test_update_without_a_match_but_the_id_is_taken(client: Client) -> None:
-    """https://hl7.org/fhir/R4/http.html#cond-update: no match, id given and exists: update that resource or refuse."""
+@pytest.mark.parametrize("kind", ["", "batch", "transaction"])
+def test_update_without_a_match_replaces_nobody(client: Client, kind: str) -> None:
+    """R4 leaves it open, R5 refuses: what somebody else stored under this id would be lost."""
     word, other = mark(), mark()
     client.put(f"Patient/{word}", patient(other, id=word))
-    answer = client.put(f"Patient?identifier=urn:test|{word}", patient(word, id=word))
-    assert answer.status in (200, 409, 412)
-    assert len(versions(client, f"Patient/{word}")) == (2 if answer.status == 200 else 1)
+    url, body = f"Patient?identifier=urn:test|{word}", patient(word, id=word)
+    if kind == "batch":
+        (found,) = entries(client.post("", bundle(kind, entry("PUT", url, body))))
+        assert found["response"]["status"].startswith("409")
+    else:
+        answer = client.post("", bundle(kind, entry("PUT", url, body))) if kind else client.put(url, body)
+        refused(answer, 409)
+    assert len(versions(client, f"Patient/{word}")) == 1
+    client.delete(f"Patient/{word}")
+    assert client.put(url, body).status == 201
 
 
 def test_update_with_one_match_updates_it(client: Client) -> None:

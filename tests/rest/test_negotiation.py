@@ -32,6 +32,7 @@ ACCEPTED = [
     ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", XML),
     ("application/fhir+xml;q=0, application/fhir+json", JSON),
     ("text/csv, */*;q=0.1", JSON),
+    ("application/fhir+json; fhirVersion=3.0, application/fhir+xml; fhirVersion=\"4.0\"", XML),
 ]
 
 
@@ -102,3 +103,13 @@ def test_pretty(client: Client, local: str) -> None:
     assert pretty.json == plain.json
     assert client.get(f"{local}?_pretty=true&_format=xml").body.count(b"\n") > 5
     assert client.get(f"{local}?_pretty=false").body == plain.body
+
+
+@pytest.mark.parametrize("version", ["3.0", "5.0", "4.3", ""])
+def test_other_versions_of_fhir_are_neither_given_nor_taken(client: Client, local: str, version: str) -> None:
+    """https://hl7.org/fhir/R4/http.html#version-parameter"""
+    named = f"{JSON}; fhirVersion={version}"
+    refused(client.get(local, accept=named), 406)
+    refused(client.get(f"{local}?_format={named.replace(' ', '')}"), 406)
+    refused(client.post("Patient", patient(mark()), content_type=named), 415)
+    assert client.post("Patient", patient(mark()), content_type=f"{JSON};fhirVersion=4.0").status == 201

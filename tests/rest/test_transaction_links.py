@@ -42,6 +42,20 @@ def test_any_full_url_is_rewritten(client: Client, form: str) -> None:
     assert made[1]["subject"]["reference"] == f"Patient/{made[0]['id']}"
 
 
+def test_a_relative_reference_means_what_its_full_url_has_beside_it(client: Client) -> None:
+    """Not the resource here that happens to have this id. https://hl7.org/fhir/R4/bundle.html#references"""
+    client.put("Patient/77", patient(mark(), id="77"))
+    root = "http://elsewhere.example/fhir/"
+    made = stored(
+        client,
+        entry("POST", "Observation", weight("Patient/77"), f"{root}Observation/1"),
+        entry("POST", "Patient", patient(mark()), f"{root}Patient/77"),
+        entry("POST", "Observation", weight("Patient/77"), urn()),
+    )
+    assert made[0]["subject"]["reference"] == f"Patient/{made[1]['id']}"
+    assert made[2]["subject"]["reference"] == "Patient/77"
+
+
 def test_references_to_a_put_and_to_a_conditional_put(client: Client) -> None:
     word, one, two = mark(), urn(), urn()
     made = stored(
