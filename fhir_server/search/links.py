@@ -10,6 +10,22 @@ from fhir_server.search.tree import PROBE, Node, Walk, conjuncts, found
 from fhir_server.storage.writer import Writer
 
 
+def _linked(x: str, links: str, y: str, met: str) -> str:
+    """EXISTS on the references of the row in hand, each with the resource at its other end. The order is written, by
+    OFFSET 0 on both: of a tenant that is not in its statistics PostgreSQL thinks that it has one row, and begins
+    anywhere."""
+    other = f"SELECT 1 FROM resource {y} WHERE {y}.tenant_id = $1 AND {met} OFFSET 0"
+    return (
+        f"EXISTS (SELECT 1 FROM reference {x} CROSS JOIN LATERAL ({other}) {y}"
+        f" WHERE {x}.tenant_id = $1 AND {links} OFFSET 0)"
+    )
+
+
+def _of_type(column: str, type_id: int, w: Writer) -> str:
+    # `+ 0`: no index is looked up by it. The key decides already, and every resource of the type would be read instead.
+    return f"{column} + 0 = {w.p(type_id)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A reference parameter (`param`) points at a resource of a type that meets `target`."""
@@ -25,11 +41,9 @@ class Chain:
 
     def where(self, w: Writer, row: str) -> str:
         x, y = w.alias(), w.alias()
-        return (
-            f"EXISTS (SELECT 1 FROM reference {x} JOIN resource {y} ON {y}.tenant_id = $1 AND {y}.self_key = {x}.target"
-            f" AND {y}.type_id = {w.p(self.type_id)} AND NOT {y}.deleted WHERE {x}.tenant_id = $1"
-            f" AND {x}.rid = {row}.rid AND {x}.param = {w.p(self.param)} AND {self.target.where(w, y)})"
-        )
+        links = f"{x}.rid = {row}.rid AND {x}.param = {w.p(self.param)}"
+        other = f"{y}.self_key = {x}.target AND {_of_type(f'{y}.type_id', self.type_id, w)}"
+        return _linked(x, links, y, f"{other} AND NOT {y}.deleted AND {self.target.where(w, y)}")
 
     def rows(self, w: Writer) -> str:
         x, y = w.alias(), w.alias()
@@ -64,11 +78,8 @@ class Has:
 
     def where(self, w: Writer, row: str) -> str:
         x, y = w.alias(), w.alias()
-        return (
-            f"EXISTS (SELECT 1 FROM reference {x} JOIN resource {y} ON {y}.tenant_id = $1 AND {y}.rid = {x}.rid"
-            f" AND NOT {y}.deleted WHERE {x}.tenant_id = $1 AND {x}.target = {row}.self_key"
-            f" AND {x}.param = {w.p(self.param)} AND {self.source.where(w, y)})"
-        )
+        links = f"{x}.target = {row}.self_key AND {x}.param = {w.p(self.param)}"
+        return _linked(x, links, y, f"{y}.rid = {x}.rid AND NOT {y}.deleted AND {self.source.where(w, y)}")
 
     def rows(self, w: Writer) -> str:
         x, y, z = w.alias(), w.alias(), w.alias()
@@ -76,8 +87,8 @@ class Has:
         link = f"rid = {y}.rid AND param = {w.p(self.param)}"
         targets = f"SELECT target FROM reference WHERE tenant_id = $1 AND {link} OFFSET 0"
         own = (
-            f"SELECT rid FROM resource WHERE tenant_id = $1 AND self_key = {x}.target AND type_id = {w.p(self.type_id)}"
-            f" AND NOT deleted OFFSET 0"
+            f"SELECT rid FROM resource WHERE tenant_id = $1 AND self_key = {x}.target"
+            f" AND {_of_type('type_id', self.type_id, w)} AND NOT deleted OFFSET 0"
         )
         return (
             f"SELECT {z}.rid FROM ({sources}) {y} CROSS JOIN LATERAL ({targets}) {x} CROSS JOIN LATERAL ({own}) {z}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from fhir_server.conformance.registry import Registry
+from fhir_server.conformance.registry import Registry, base_registry
 from fhir_server.conformance.search_parameters import (
     BASE_URL,
     SearchDefinition,
@@ -67,6 +67,8 @@ def _own(definition: SearchDefinition, registry: Registry, fresh: Mapping[str, s
         yield _error("not-supported", f"Parameters of type {definition.type} cannot be defined here.", "type")
     if definition.url.startswith(BASE_URL):
         yield _error("duplicate", "The url belongs to a search parameter of FHIR itself.", "url")
+    elif definition.url in base_registry().searches:
+        yield _error("duplicate", "The url belongs to a search parameter of this server itself.", "url")
     if definition.type == "composite":
         yield from _components(definition, registry, fresh)
 

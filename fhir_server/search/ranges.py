@@ -278,19 +278,21 @@ class Near:
         cosine = (
             f"sin({lat}) * sin(radians({la}.lo)) + cos({lat}) * cos(radians({la}.lo)) * cos(radians({lo}.lo) - {lon})"
         )
+        positions = (
+            f"SELECT lo FROM quantity WHERE tenant_id = $1 AND rid = {row}.rid AND param = {w.p(self.longitude_param)}"
+            f" AND unit_key = {w.p(self.unit)} OFFSET 0"
+        )
         return (
-            f"EXISTS (SELECT 1 FROM quantity {la} JOIN quantity {lo} ON {lo}.tenant_id = $1 AND {lo}.rid = {la}.rid"
-            f" AND {lo}.param = {w.p(self.longitude_param)} AND {lo}.unit_key = {w.p(self.unit)}"
+            f"EXISTS (SELECT 1 FROM quantity {la} CROSS JOIN LATERAL ({positions}) {lo}"
             f" WHERE {la}.tenant_id = $1 AND {la}.rid = {row}.rid AND {la}.param = {w.p(self.latitude_param)}"
             f" AND {la}.unit_key = {w.p(self.unit)}"
-            f" AND {_EARTH_KM} * acos(least(1, greatest(-1, {cosine}))) <= {w.p(self.km)})"
+            f" AND {_EARTH_KM} * acos(least(1, greatest(-1, {cosine}))) <= {w.p(self.km)} OFFSET 0)"
         )
 
     def rows(self, w: Writer) -> str:
         degrees = self.km / _EARTH_KM * 57.29577951308232 + 1e-6
         return (
-            f"SELECT x.rid FROM quantity x JOIN resource y ON y.tenant_id = $1 AND y.rid = x.rid"
-            f" WHERE x.tenant_id = $1 AND x.param = {w.p(self.latitude_param)} AND x.unit_key = {w.p(self.unit)}"
-            f" AND x.lo >= {w.p(self.latitude - degrees)} AND x.lo <= {w.p(self.latitude + degrees)}"
-            f" AND {self.where(w, 'y')}"
+            f"SELECT y.rid FROM (SELECT rid FROM quantity WHERE tenant_id = $1 AND param = {w.p(self.latitude_param)}"
+            f" AND unit_key = {w.p(self.unit)} AND lo >= {w.p(self.latitude - degrees)}"
+            f" AND lo <= {w.p(self.latitude + degrees)} OFFSET 0) y WHERE {self.where(w, 'y')}"
         )

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _MAX_PREPARED = 2000
 _ENTER = "SELECT app_enter($1, $2, $3, $4)"
 _SHARE_DEFINITIONS = "SELECT pg_advisory_xact_lock_shared(7, $1)"
-# Statements of known shape keep one plan; searches ask for a plan of their own (`custom`). Every path is an index.
+# Statements of known shape keep one plan, some ask for a plan for their values (`custom`). Every path is an index.
 _SET_UP = (
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0;"
     " SET jit = off; SET timezone = 'UTC';"
@@ -100,14 +100,17 @@ class Session:
         """Whether several interactions share the transaction."""
         return self._held > 0
 
-    def run(self, statements: Sequence[Statement], *, final: bool = False, custom: bool = False) -> list[list[Row]]:
+    def run(
+        self, statements: Sequence[Statement], *, final: bool = False, custom: bool = False, kept: bool = True
+    ) -> list[list[Row]]:
         """Run statements in one round trip; one list of rows each, values as PostgreSQL's text (bytes).
 
         `final`: nothing follows in this interaction, so commit along, unless the transaction is held.
-        `custom`: plan each execution for its values (searches). Raises what `storage.errors` maps.
+        `custom`: plan each execution for its values; without `kept`: plan each execution, but as if the values were not
+        known. Raises what `storage.errors` maps.
         """
         before, after = self._frame(final and not self._held, custom)
-        rows = self._send([*before, *statements, *after])
+        rows = self._send([*before, *statements, *after], kept)
         self._open = not after
         self._verified = True
         if after:
@@ -200,12 +203,12 @@ class Session:
         self._pg = pg
         return pg
 
-    def _send(self, statements: Sequence[Statement]) -> list[list[Row]]:
+    def _send(self, statements: Sequence[Statement], kept: bool = True) -> list[list[Row]]:
         started = time.perf_counter()
         pg = self._connection()
         fresh: list[str] = []
         try:
-            expected = self._post(pg, statements, fresh)
+            expected = self._post(pg, statements, fresh, kept)
             rows, failure = self._collect(pg, expected)
         except OperationalError as error:
             self.close()
@@ -216,13 +219,15 @@ class Session:
             raise errors.from_result(failure)
         return rows
 
-    def _post(self, pg: pq.abc.PGconn, statements: Sequence[Statement], fresh: list[str]) -> list[bool]:
+    def _post(
+        self, pg: pq.abc.PGconn, statements: Sequence[Statement], fresh: list[str], kept: bool = True
+    ) -> list[bool]:
         """Send the statements; for each result to come, whether it is a statement's (or that of preparing one)."""
         expected: list[bool] = []
         for sql, params in statements:
             values, formats = wire.encode(params) if params else _NONE
             name = self._prepared.get(sql)
-            if name is None and values and len(self._prepared) < _MAX_PREPARED:
+            if name is None and kept and values and len(self._prepared) < _MAX_PREPARED:
                 name = self._prepared[sql] = b"s%d" % len(self._prepared)
                 pg.send_prepare(name, sql.encode())
                 fresh.append(sql)

@@ -48,7 +48,9 @@ class Explaining(Session):
 
     seen: Seen
 
-    def run(self, statements: Sequence[Statement], *, final: bool = False, custom: bool = False) -> list[list[Row]]:
+    def run(
+        self, statements: Sequence[Statement], *, final: bool = False, custom: bool = False, kept: bool = True
+    ) -> list[list[Row]]:
         for sql, params in statements:
             if _READING.match(sql) and not _NO_PLAN.search(sql):
                 # What a statement writes along (the audit row of a page) is undone again.
@@ -58,7 +60,7 @@ class Explaining(Session):
                 )
                 self.seen.statements += 1
                 _judge(json.loads(answers[1][0][0] or b"[]")[0]["Plan"], self.seen, sql)
-        return super().run(statements, final=final, custom=custom)
+        return super().run(statements, final=final, custom=custom, kept=kept)
 
 
 def _judge(node: dict[str, Any], seen: Seen, sql: str) -> None:

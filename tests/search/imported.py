@@ -5,14 +5,16 @@ from functools import partial
 
 from fhir_server.rest.dispatch import session
 from fhir_server.storage import concept_imports as rows
+from fhir_server.storage.session import Session
 from fhir_server.terminology.importers.numbering import numbering
 
 
 def import_system(
-    tenant_id: int, url: str, parents: Mapping[str, Sequence[str]], *, case_sensitive: bool = True, version: str = "1"
-) -> None:
-    """Store a system of these codes, each with its parents, for a tenant or (0) for the site."""
-    run = partial(rows.run_as, session(), tenant_id)
+    tenant_id: int, url: str, parents: Mapping[str, Sequence[str]], *, case_sensitive: bool = True, version: str = "1",
+    db: Session | None = None,
+) -> int:  # fmt: skip
+    """Store a system of these codes, each with its parents, for a tenant or (0) for the site; its number."""
+    run = partial(rows.run_as, db or session(), tenant_id)
     codes = list(parents)
     places = {code: place for place, code in enumerate(codes)}
     numbered = numbering([[places[each] for each in parents[code]] for code in codes], codes)
@@ -28,3 +30,4 @@ def import_system(
         )])  # fmt: skip
     described = {"content": "complete", "caseSensitive": case_sensitive, "hierarchical": True}
     run(rows.activate(at, len(codes), described, replace=False))
+    return at[1]

@@ -48,7 +48,7 @@ def test_accepted(change: dict[str, Any]) -> None:
         ({"base": ["Person2"]}, "base"), ({"base": ["Practitioner"]}, "expression"),
         ({"expression": "Patient.nme("}, "expression"), ({"expression": "Patient.name", "type": "quantity"}, "expression"),
         ({"expression": "Patient.birthDate", "type": "reference"}, "expression"),
-        ({"url": BASE_URL + "Patient-birthdate"}, "url"),
+        ({"url": BASE_URL + "Patient-birthdate"}, "url"), ({"url": "urn:salam:SearchParameter:Task-queue"}, "url"),
         ({"type": "composite", "expression": "Patient", "component": [{"definition": "http://x", "expression": "name"}]},
          "component"),
         ({"type": "composite", "expression": "Patient", "component": [
