@@ -65,7 +65,7 @@ TENDERS: tuple[Callable[[Context], None], ...] = (
     delivery.tend,
 )
 _busy: set[str] = set()
-_guard = threading.Lock()
+_guard, _importing = threading.Lock(), threading.Lock()
 _log = logging.getLogger(__name__)
 
 
@@ -211,8 +211,13 @@ def backfill(slug: str) -> None:
 
 @celery.task(name="salam.terminology")  # type: ignore[untyped-decorator]
 def terminology(tenant_id: int) -> None:
-    """Do the imports of code systems that wait, and delete what was removed."""
-    imports.run_jobs(session(), tenant_id)
+    """Do the imports of code systems that wait, and delete what was removed: one tenant's at a time, since the other
+    thread has to go on with what people wait for. Who finds another at it comes again with the next sweep."""
+    if _importing.acquire(blocking=False):
+        try:
+            imports.run_jobs(session(), tenant_id)
+        finally:
+            _importing.release()
 
 
 def _next_batch(slug: str) -> Job | None:

@@ -1,5 +1,6 @@
 """$terminologies, $import-terminology, $remove-terminology (profiles/terminology/operations/): what was imported."""
 
+from functools import partial
 from typing import Any
 
 from fhir_server.core.binaries import content_of
@@ -41,15 +42,12 @@ def import_terminology(ctx: Context, call: OperationCall) -> Json:
     if (file is None) == (content is None):
         raise Invalid("Give file, a name in the server's folder terminology, or content, a Binary.")
     options: Json = {name: given[name] for name in _OPTIONS if name in given}
-    imports.check_room(ctx.db.run, ctx.tenant.id)
     if content is not None:
         options["uploaded"] = True
     elif file is not None:
         imports.in_library(file)
     job = imports.new_job(ctx.tenant.id, given["format"], file or _UPLOAD, options, imports.WORKER)
-    if content is not None:
-        imports.keep_upload(job, content_of(content))
-    terminology_jobs.create(ctx.db.run, job)
+    imports.ask(ctx.db.run, job, None if content is None else content_of(content))
     return {"resourceType": "Parameters", "parameter": [_job(job)]}
 
 
@@ -61,6 +59,7 @@ def remove_terminology(ctx: Context, call: OperationCall) -> Json:
         raise Invalid("Give system, the URL of an imported code system, or job, the id of an import to cancel.")
     if job_id is not None:
         job = imports.cancel(ctx.db.run, ctx.tenant.id, job_id)
+        ctx.db.when_committed(partial(imports.forget, job))
         return {"resourceType": "Parameters", "parameter": [{"name": "removed", "valueString": job.id}]}
     versions = imports.remove(ctx.db.run, ctx.tenant.id, str(url), call.parameters.get("version"))
     removed = [f"{url}|{version}" if version else str(url) for version in versions]

@@ -47,12 +47,26 @@ def begin(run: Run, tenant_id: int, url: str, version: str, source: str, digest:
         except UniqueViolation:
             rows = run([(_BEGUN, (tenant_id, url, version))])[0]
     system_id, status, held = rows[0]
-    named = f"{url} in version {version}" if version else url
     if status != b"loading":
-        raise Conflict(f"{named} is there already. Remove it first, or give this one another version.")
+        raise Conflict(f"{name(url, version)} is there already. Remove it first, or give this one another version.")
     if bytes.fromhex((held or b"\\x")[2:].decode()) != digest:
+        named = name(url, version)
         raise Conflict(f"Another import of {named}, from other files, is not finished. Resume or cancel it first.")
     return int(system_id or b"")
+
+
+_NAME = "SELECT url, version FROM concept_system WHERE tenant_id = $1 AND system_id = $2"
+
+
+def name(url: str, version: str) -> str:
+    """What a system in a version is called."""
+    return f"{url} in version {version}" if version else url
+
+
+def name_of(run: Run, at: At) -> str | None:
+    """The name of a system; None when it is gone."""
+    rows = run([(_NAME, at)])[0]
+    return name(*[(value or b"").decode() for value in rows[0]]) if rows else None
 
 
 _CONCEPTS = (
@@ -105,17 +119,21 @@ ANALYZE: Sequence[Statement] = (("ANALYZE concept", ()), ("ANALYZE concept_posti
 
 _ACTIVATE = (
     "UPDATE concept_system SET status = 'active', concepts = $3, described = $4::jsonb, imported_at = now()"
-    " WHERE tenant_id = $1 AND system_id = $2 AND status = 'loading'"
+    " WHERE tenant_id = $1 AND system_id = $2 AND status = 'loading' AND ($5::text IS NULL OR EXISTS"
+    " (SELECT FROM terminology_job WHERE tenant_id = $1 AND id = $5 AND status = 'done'))"
 )
 _REPLACE = (
     "UPDATE concept_system o SET status = 'retired' FROM concept_system s WHERE s.tenant_id = $1 AND s.system_id = $2"
-    " AND o.tenant_id = $1 AND o.url = s.url AND o.system_id <> $2 AND o.status = 'active'"
+    " AND s.status = 'active' AND o.tenant_id = $1 AND o.url = s.url AND o.system_id <> $2 AND o.status = 'active'"
 )
 
 
-def activate(at: At, count: int, described: Mapping[str, Any], *, replace: bool) -> list[Statement]:
-    """Make a system visible; with `replace` the other versions of its url disappear in the same moment."""
-    found: list[Statement] = [(_ACTIVATE, (*at, count, msgspec.json.encode(described).decode()))]
+def activate(
+    at: At, count: int, described: Mapping[str, Any], *, replace: bool, job_id: str | None = None
+) -> list[Statement]:
+    """Make a system visible; with `replace` the other versions of its url disappear in the same moment. `job_id`: of
+    the job that must be done by now; nothing becomes visible of one that was cancelled."""
+    found: list[Statement] = [(_ACTIVATE, (*at, count, msgspec.json.encode(described).decode(), job_id))]
     return [*found, (_REPLACE, at)] if replace else found
 
 
@@ -150,7 +168,12 @@ _DELETE_POSTINGS = (
     "DELETE FROM concept_posting WHERE tenant_id = $1 AND system_id = $2 AND (kind, key) IN (SELECT kind, key"
     " FROM concept_posting WHERE tenant_id = $1 AND system_id = $2 ORDER BY kind, key LIMIT $3) RETURNING 1"
 )
-_DELETE_SYSTEM = "DELETE FROM concept_system WHERE tenant_id = $1 AND system_id = $2 AND status = 'retired'"
+# Somebody else may be deleting the same rows just now, of which a statement then finds none.
+_DELETE_SYSTEM = (
+    "DELETE FROM concept_system WHERE tenant_id = $1 AND system_id = $2 AND status = 'retired'"
+    " AND NOT EXISTS (SELECT FROM concept WHERE tenant_id = $1 AND system_id = $2)"
+    " AND NOT EXISTS (SELECT FROM concept_posting WHERE tenant_id = $1 AND system_id = $2)"
+)
 
 
 def hidden(run: Run, tenant_id: int) -> bool:

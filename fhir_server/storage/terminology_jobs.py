@@ -11,7 +11,7 @@ from fhir_server.storage.concept_imports import Run
 from fhir_server.storage.concepts import At
 from fhir_server.storage.session import Row, Session, Statement
 
-_IMPORT_LOCK = 9
+_IMPORT_LOCK, _ASKING_LOCK = 9, 12
 OPEN = ("waiting", "running")
 
 
@@ -45,6 +45,10 @@ _INSERT = (
     " VALUES ($1, $2, $3, $4, $5::jsonb, $6)"
 )
 _ALL = f"SELECT {_COLUMNS} FROM terminology_job WHERE tenant_id = $1 ORDER BY created_at DESC, id LIMIT $2"
+_UNFINISHED = (
+    f"SELECT {_COLUMNS} FROM terminology_job WHERE tenant_id = $1 AND (status IN ('waiting', 'running')"
+    " OR status = 'cancelled' AND system_id IS NOT NULL) ORDER BY created_at, id"
+)
 _ONE = f"SELECT {_COLUMNS} FROM terminology_job WHERE tenant_id = $1 AND id = $2"
 _START = (
     "UPDATE terminology_job SET status = 'running', message = '', updated_at = now() WHERE tenant_id = $1 AND id = $2"
@@ -70,6 +74,16 @@ def create(run: Run, job: Job) -> None:
 def jobs(run: Run, tenant_id: int, most: int = 50) -> list[Job]:
     """A tenant's jobs, the newest first."""
     return [_job(row) for row in run([(_ALL, (tenant_id, most))])[0]]
+
+
+def unfinished(run: Run, tenant_id: int) -> list[Job]:
+    """The jobs that are open, and those that were cancelled and have left rows; the oldest first."""
+    return [_job(row) for row in run([(_UNFINISHED, (tenant_id,))])[0]]
+
+
+def turn(tenant_id: int) -> Statement:
+    """Waits until nobody else asks for an import of the tenant; holds until the transaction ends."""
+    return "SELECT pg_advisory_xact_lock($1, $2)", (_ASKING_LOCK, tenant_id)
 
 
 def find(run: Run, tenant_id: int, job_id: str) -> Job | None:
@@ -98,16 +112,16 @@ def forget_system(job: Job) -> Statement:
     return _FORGET, (job.tenant_id, job.id)
 
 
-def hold(db: Session, job: Job) -> bool:
-    """Be the one who does a job, until `release` or the end of the connection; False when somebody else is."""
-    key = crc32(f"{job.tenant_id}:{job.id}".encode()) - 2**31
+def hold(db: Session, tenant_id: int, what: str) -> bool:
+    """Be the one who works on a job (by its id) or stores a system (by its name), until `release` or the end of the
+    connection; False when somebody else is."""
+    key = crc32(f"{tenant_id}:{what}".encode()) - 2**31
     return db.plain([("SELECT pg_try_advisory_lock($1, $2)", (_IMPORT_LOCK, key))])[0][0][0] == b"t"
 
 
-def release(db: Session, job: Job) -> None:
-    """Let others take a job up."""
-    key = crc32(f"{job.tenant_id}:{job.id}".encode()) - 2**31
-    db.plain([("SELECT pg_advisory_unlock($1, $2)", (_IMPORT_LOCK, key))])
+def release(db: Session) -> None:
+    """Let others take up what this connection held."""
+    db.plain([("SELECT pg_advisory_unlock_all()", ())])
 
 
 def _job(row: Row) -> Job:

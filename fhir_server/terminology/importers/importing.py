@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from fhir_server.core.errors import FhirError, Unavailable, Unprocessable
+from fhir_server.core.errors import Conflict, FhirError, Unavailable, Unprocessable
 from fhir_server.storage import concept_imports as rows
 from fhir_server.storage import terminology_jobs
 from fhir_server.storage.concepts import At
@@ -41,7 +41,7 @@ class _Import:
     """One run of a job. at: where its rows are, once they are."""
 
     def __init__(self, db: Session, job: Job, writer: ThreadPoolExecutor, tell: Tell) -> None:
-        self._job, self._writer, self._tell = job, writer, tell
+        self._db, self._job, self._writer, self._tell = db, job, writer, tell
         self._run_as = partial(rows.run_as, db, job.tenant_id)
         # While a batch is stored the next one is made.
         self._storing: Future[list[list[Row]]] | None = None
@@ -54,10 +54,18 @@ class _Import:
             self._mark("read", 0, 0)
             digest = source.digest()
             content = FORMATS[self._job.format].read(source, options, self._report)
-            system_id = rows.begin(self._run, self._job.tenant_id, content.url, content.version, path.name, digest)
-            self.at = (self._job.tenant_id, system_id)
+            self.at = self._begin(content, path.name, digest)
             with closing(gather(self._read(content.records), self._report)) as gathered:
                 self._store(content, gathered)
+
+    def _begin(self, content: Content, source: str, digest: bytes) -> At:
+        name = rows.name(content.url, content.version)
+        self._settle()
+        # Another job may bring the same files, and would go on with the same rows.
+        if not terminology_jobs.hold(self._db, self._job.tenant_id, name):
+            raise Conflict(f"{name} is being imported just now.")
+        system_id = rows.begin(self._run, self._job.tenant_id, content.url, content.version, source, digest)
+        return self._job.tenant_id, system_id
 
     def _read(self, records: Iterable[Record]) -> Iterator[Record]:
         for count, record in enumerate(records):
@@ -92,7 +100,7 @@ class _Import:
         self._run_as(rows.ANALYZE)
         replace = bool(self._job.options.get("replace"))
         ended = terminology_jobs.end(self._job, "done", self._report.summary())
-        _check(self._run([ended, *rows.activate(self.at, total, described, replace=replace)]))
+        _check(self._run([ended, *rows.activate(self.at, total, described, replace=replace, job_id=self._job.id)]))
 
     def _concepts(self, gathered: Gathered, numbered: Numbering, done: int) -> None:
         assert self.at is not None
@@ -103,11 +111,12 @@ class _Import:
 
     def _postings(self, gathered: Gathered, numbered: Numbering, last: tuple[str, str]) -> None:
         assert self.at is not None
-        left = (each for each in postings(gathered, numbered) if each[:2] > last)
         done = 0
-        for batch in _batches(left):
-            kinds, keys, packed = zip(*batch, strict=True)
-            self._mark("postings", done, 0, rows.postings(self.at, kinds, keys, packed))
+        for batch in _batches(postings(gathered, numbered)):
+            left = [each for each in batch if each[:2] > last]
+            if left:
+                kinds, keys, packed = zip(*left, strict=True)
+                self._mark("postings", done, 0, rows.postings(self.at, kinds, keys, packed))
             done += len(batch)
 
     def _mark(self, phase: str, done: int, total: int, statement: Statement | None = None) -> None:
@@ -170,7 +179,7 @@ def run(db: Session, job: Job, path: Path, tell: Tell = lambda phase, done, tota
     does it just now, or when it had ended before. Bad files make it failed, with the sentence that says why, and leave
     nothing; when the database goes away, it stays to be gone on with."""
     as_server = partial(rows.run_as, db, job.tenant_id)
-    if not terminology_jobs.hold(db, job):
+    if not terminology_jobs.hold(db, job.tenant_id, job.id):
         return None
     try:
         if not terminology_jobs.start(as_server, job):
@@ -184,7 +193,7 @@ def run(db: Session, job: Job, path: Path, tell: Tell = lambda phase, done, tota
         while rows.sweep(db, job.tenant_id):
             pass
     finally:
-        terminology_jobs.release(db, job)
+        terminology_jobs.release(db)
     return terminology_jobs.find(as_server, job.tenant_id, job.id)
 
 

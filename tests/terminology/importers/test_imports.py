@@ -3,6 +3,7 @@
 import re
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,8 @@ def test_an_interrupted_import_goes_on_where_it_was(
     assert ended.system_id is not None
     assert whole.system_id is not None
     assert everything(tenant.id, ended.system_id) == everything(tenant.id, whole.system_id)
+    if phase == "postings":
+        assert min(done for phase, done in told if phase == "postings") >= 100, "what is stored counts"
     if phase == "concepts":
         assert stored_before[0] >= 300
         assert min(done for phase, done in told if phase == "concepts") == stored_before[0]
@@ -104,6 +107,67 @@ def test_what_is_being_done_is_not_done_twice(tenant: "TestTenant", small_batche
     assert do(job, tell).status == "done"
     assert seen == [None]
     other.close()
+
+
+def test_two_imports_of_the_same_files_at_once(tenant: "TestTenant", small_batches: None, table: Path) -> None:
+    """Known bad: both store the same rows, and the one that fails gives up the other's."""
+    whole, first, second = (begin(tenant.id, table, url) for url in ("urn:whole", "urn:both", "urn:both"))
+    other = Session(settings.app_conninfo())
+    seen: list[terminology_jobs.Job | None] = []
+
+    def tell(phase: str, done: int, total: int) -> None:
+        if phase == "concepts" and done == 300:
+            seen.append(importing.run(other, second, table))
+
+    one, all_of_it = do(first, tell), do(whole)
+    other.close()
+    (two,) = seen
+    assert two is not None
+    assert (one.status, two.status) == ("done", "failed")
+    assert "is being imported just now" in two.message
+    assert one.system_id is not None and all_of_it.system_id is not None
+    assert everything(tenant.id, one.system_id) == everything(tenant.id, all_of_it.system_id)
+    assert system_of(tenant.id, "urn:both").total == 700
+
+
+def test_a_cancelled_import_leaves_what_another_one_of_the_same_files_goes_on_with(
+    tenant: "TestTenant", small_batches: None, table: Path
+) -> None:
+    killed, second = (begin(tenant.id, table, "urn:handed-on") for _ in range(2))
+    with pytest.raises(Killed):
+        do(killed, killed_at("concepts", 3))
+    other = Session(settings.app_conninfo())
+
+    def tell(phase: str, done: int, total: int) -> None:
+        if phase == "concepts" and done == 500:
+            run = partial(rows.run_as, other, tenant.id)
+            jobs.cancel(run, tenant.id, killed.id)
+            left = terminology_jobs.find(run, tenant.id, killed.id)
+            assert left is not None and left.system_id is not None
+            jobs.tidy(other, left)
+
+    assert do(second, tell).status == "done"
+    other.close()
+    assert system_of(tenant.id, "urn:handed-on").total == 700
+    assert not jobs.open_jobs(partial(rows.run_as, session(), tenant.id), tenant.id)
+
+
+def test_an_import_that_is_cancelled_at_the_last_moment(
+    tenant: "TestTenant", table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known bad: it is said to be cancelled, and can be used."""
+    job, other, end = begin(tenant.id, table, "urn:late"), Session(settings.app_conninfo()), terminology_jobs.end
+
+    def ended(given: terminology_jobs.Job, status: str, message: str = "") -> Any:
+        if status == "done":
+            jobs.cancel(partial(rows.run_as, other, tenant.id), tenant.id, job.id)
+        return end(given, status, message)
+
+    monkeypatch.setattr(terminology_jobs, "end", ended)
+    assert do(job).status == "cancelled"
+    other.close()
+    assert system_of(tenant.id, "urn:late") is None
+    assert not [row for row in rows.listed(partial(rows.run_as, session(), tenant.id), tenant.id) if row.url == "urn:late"]
 
 
 def test_a_cancelled_import_leaves_nothing(tenant: "TestTenant", small_batches: None, table: Path) -> None:
@@ -218,6 +282,37 @@ def test_removal_deletes_every_row(tenant: "TestTenant", table: Path) -> None:
     assert everything(tenant.id, ended.system_id) == [[], []]
     with pytest.raises(NotFound):
         jobs.remove(as_server, tenant.id, "urn:gone", None)
+
+
+_FIRST = (
+    "DELETE FROM concept_posting WHERE tenant_id = $1 AND system_id = $2 AND (kind, key) IN (SELECT kind, key"
+    " FROM concept_posting WHERE tenant_id = $1 AND system_id = $2 ORDER BY kind, key LIMIT 100)"
+)
+_WAITS = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted"
+
+
+def test_two_who_delete_at_once_leave_nothing(tenant: "TestTenant", table: Path) -> None:
+    """Known bad: who waits for the rows that another one deletes finds none, and takes it for the end."""
+    ended = do(begin(tenant.id, table, "urn:swept"))
+    assert ended.system_id is not None
+    at = (tenant.id, ended.system_id)
+    jobs.remove(partial(rows.run_as, session(), tenant.id), tenant.id, "urn:swept", None)
+    rows.run_as(session(), tenant.id, [("DELETE FROM concept WHERE tenant_id = $1 AND system_id = $2", at)])
+    one, two = Session(settings.app_conninfo()), Session(settings.app_conninfo())
+    pid = int(two.plain([("SELECT pg_backend_pid()", ())])[0][0][0] or 0)
+    one.plain([("BEGIN", ()), (f"SET LOCAL app.tenant = '{tenant.id}'", ()), (_FIRST, at)])
+    with ThreadPoolExecutor(1) as pool:
+        sweeping = pool.submit(rows.sweep, two, tenant.id, 100)
+        while session().plain([(_WAITS, (pid,))])[0][0][0] == b"0":
+            assert not sweeping.done()
+        one.plain([("COMMIT", ())])
+        assert sweeping.result(), "there is more to do"
+    while rows.sweep(two, tenant.id, 100):
+        pass
+    assert everything(*at) == [[], []]
+    assert not rows.hidden(partial(rows.run_as, two, tenant.id), tenant.id)
+    one.close()
+    two.close()
 
 
 def test_tenants_have_their_own_and_what_the_site_shares(new_tenant: Callable[[], "TestTenant"], tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """$terminologies, $import-terminology and $remove-terminology, and the command."""
 
 import json
+import os
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +14,13 @@ from click.testing import CliRunner
 from fhir_server.cli.terminology import terminology
 from fhir_server.core.errors import NotFound
 from fhir_server.rest.dispatch import session
+from fhir_server.storage import terminology_jobs
+from fhir_server.storage.concept_imports import run_as
 from fhir_server.terminology.importers import jobs
+from fhir_server.terminology.importers import uploads as sent
 from fhir_server.terminology.importers.formats import FORMATS
 from fhir_server.terminology.stored import stored_system
+from tests.reliability.wire import together
 from tests.terminology.importers.generated import enter, generate
 
 if TYPE_CHECKING:
@@ -43,8 +49,8 @@ def parts(answer: Any, name: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def library() -> Path:
-    jobs.library().mkdir(exist_ok=True)
-    return jobs.library()
+    sent.library().mkdir(exist_ok=True)
+    return sent.library()
 
 
 def own(client: "Client") -> list[dict[str, Any]]:
@@ -52,10 +58,10 @@ def own(client: "Client") -> list[dict[str, Any]]:
     return [each for each in parts(client.get("$terminologies"), "terminology") if not each["shared"]]
 
 
-def uploads() -> set[str]:
-    """The files that wait; also those of tests in other processes, so at most one of them is this test's."""
-    folder = jobs.library() / "uploads"
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+def uploads(tenant: "TestTenant") -> list[str]:
+    """The names of the files that wait."""
+    folder = sent.library() / "uploads" / str(tenant.id)
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 def test_a_file_of_the_library(client: "Client", tenant: "TestTenant", library: Path) -> None:
@@ -82,19 +88,40 @@ def test_a_file_of_the_library(client: "Client", tenant: "TestTenant", library: 
 
 
 def test_content_in_the_request(client: "Client", tenant: "TestTenant") -> None:
-    text, before = b"code,display\na,A\n", uploads()
+    text = b"code,display\na,A\n"
     binary = {"resourceType": "Binary", "contentType": "text/csv", "data": b64encode(text).decode()}
     asked = client.post("$import-terminology", parameters(format="csv", content=binary, system="urn:sent"))
     assert asked.status == 200, asked.text
-    after = uploads()
-    assert len(after - before) == 1
+    assert len(uploads(tenant)) == 1
     jobs.run_jobs(session(), tenant.id)
     enter(tenant.id)
     found = stored_system(session(), tenant.id, "urn:sent")
     assert found is not None
     assert found.total == 1
     session().rollback()
-    assert not (after - before) & uploads()
+    assert not uploads(tenant)
+
+
+TABLE = {"resourceType": "Binary", "contentType": "text/csv", "data": b64encode(b"code,display\na,A\n").decode()}
+
+
+def test_what_came_with_an_import_goes_with_it(client: "Client", tenant: "TestTenant") -> None:
+    """When it is cancelled before it begins, and some time after a transaction that was undone."""
+    asked = parameters(format="csv", content=TABLE, system="urn:sent:cancelled")
+    (made,) = parts(client.post("$import-terminology", asked), "import")
+    assert uploads(tenant) == [made["id"]]
+    assert client.post("$remove-terminology", parameters(job=made["id"])).status == 200
+    assert uploads(tenant) == []
+    entries = [{"resource": asked, "request": {"method": "POST", "url": "$import-terminology"}},
+               {"request": {"method": "GET", "url": "Patient/none"}}]  # fmt: skip
+    undone = client.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert undone.status == 404, undone.text
+    (left,) = uploads(tenant)
+    file = sent.library() / "uploads" / str(tenant.id) / left
+    os.utime(file, (0, 0))
+    (made,) = parts(client.post("$import-terminology", asked), "import")
+    assert uploads(tenant) == [made["id"]]
+    assert client.post("$remove-terminology", parameters(job=made["id"])).status == 200
 
 
 def test_an_import_is_cancelled(client: "Client", tenant: "TestTenant") -> None:
@@ -136,12 +163,36 @@ def test_names_that_no_file_of_the_library_has(library: Path, name: str) -> None
 def test_only_so_many_wait(new_tenant: "Callable[[], TestTenant]", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MOST_OPEN", 2)
     client = new_tenant().client()
-    content = {"resourceType": "Binary", "contentType": "text/csv", "data": b64encode(b"code,display\na,A\n").decode()}
-    given = [parameters(format="csv", system=f"urn:many:{n}", version="1", content=content) for n in range(3)]
+    given = [parameters(format="csv", system=f"urn:many:{n}", version="1", content=TABLE) for n in range(3)]
     assert [client.post("$import-terminology", each).status for each in given] == [200, 200, 409]
     first = parts(client.get("$terminologies"), "import")[0]["id"]
     assert client.post("$remove-terminology", parameters(job=first)).status == 200
     assert client.post("$import-terminology", given[2]).status == 200
+
+
+def test_only_so_many_wait_of_those_that_are_asked_for_at_once(
+    new_tenant: "Callable[[], TestTenant]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MOST_OPEN", 2)
+    tenant = new_tenant()
+    asked = parameters(format="csv", system="urn:at-once", content=TABLE)
+    works = [partial(tenant.client().post, "$import-terminology", asked) for _ in range(8)]
+    assert sorted(answer.status for answer in together(works)) == [200, 200, *[409] * 6]
+
+
+def test_an_import_that_waits_is_not_hidden_by_later_ones(tenant: "TestTenant", client: "Client") -> None:
+    """Known bad: the worker looks among the 50 newest jobs."""
+    run = partial(run_as, session(), tenant.id)
+    (first,) = parts(client.post("$import-terminology", parameters(format="csv", system="urn:first", content=TABLE)), "import")
+    for number in range(60):
+        job = jobs.new_job(tenant.id, "csv", "none", {"system": f"urn:later:{number}"}, jobs.COMMAND)
+        terminology_jobs.create(run, job)
+        jobs.cancel(run, tenant.id, job.id)
+    assert first["id"] not in {job.id for job in terminology_jobs.jobs(run, tenant.id)}
+    assert jobs.open_jobs(run, tenant.id)
+    jobs.run_jobs(session(), tenant.id)
+    ended = terminology_jobs.find(run, tenant.id, first["id"])
+    assert ended is not None and ended.status == "done"
 
 
 def test_who_may(tenant: "TestTenant") -> None:
