@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.conformance import base_definitions
-from fhir_server.core.resource_json import decode
+from fhir_server.conformance.definition_bodies import Bodies
 from fhir_server.storage import definitions as stored
 from fhir_server.storage.definitions import DefinitionRow
 from fhir_server.storage.session import Session
@@ -86,21 +86,16 @@ class Definitions:
         return found if found is not None else base_definitions.find(resource_type, canonical)
 
     def body(self, row: DefinitionRow) -> dict[str, Any] | None:
-        """The resource of a row; None when it changed since the rows were read."""
+        """The resource of a row, as it was when the rows were read; None when it was erased since."""
         key = (self._tenant_id, row.rid, row.revision)
         known = _bodies.get(key)
         if known is None and self._db is not None:
             text = stored.body(self._db, self._tenant_id, row.rid, row.revision)
-            known = None if text is None else decode(text)
-            if known is not None:
-                if len(_bodies) >= _MOST_BODIES:
-                    _bodies.clear()
-                _bodies[key] = known
+            known = None if text is None else _bodies.put(key, text)
         return known
 
 
-_MOST_BODIES = 4096
-_bodies: dict[tuple[int, int, int], dict[str, Any]] = {}
+_bodies = Bodies(64 << 20)
 
 
 @lru_cache(maxsize=1)

@@ -68,6 +68,17 @@ def load_structures(compiled: dict[str, Any]) -> dict[str, Structure]:
     return {name: _structure(name, raw, table) for name, raw in compiled["structures"].items()}
 
 
+def is_a(structures: Mapping[str, Structure], type_: str, ancestor: str) -> bool:
+    """Whether a type is another one or derived from it."""
+    structure = structures.get(type_)
+    while type_ != ancestor:
+        if structure is None or structure.base is None:
+            return False
+        type_ = structure.base
+        structure = structures.get(type_)
+    return True
+
+
 def _structure(name: str, raw: dict[str, Any], table: tuple[Constraint, ...]) -> Structure:
     elements: dict[str, Element] = {}
     choices: dict[str, tuple[str, ...]] = {}

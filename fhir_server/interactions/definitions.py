@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_server.conformance import base_definitions
 from fhir_server.conformance.canonicals import Definitions
 from fhir_server.core.context import Context
 from fhir_server.core.errors import Unprocessable
@@ -25,17 +26,27 @@ def after_write(ctx: Context, news: Sequence[NewVersion]) -> None:
     """Check new definitions, remember where they are, raise the tenant's registry version, and queue the indexing of
     the types concerned.
 
-    Raises `Unprocessable` (and so undoes the write) when an active SearchParameter cannot be indexed, or an active
-    StructureDefinition cannot be used. What a package brings was checked before.
+    Raises `Unprocessable` (and so undoes the write) when an active SearchParameter cannot be indexed, an active
+    StructureDefinition cannot be used, or a url is one of this server's own. What a package brings was checked before.
     """
     concerned = [new for new in news if new.type_id in ctx.registry.canonical_type_ids]
+    rows = [row for new in concerned if (row := row_of(new)) is not None]
+    _refuse_own_urls(ctx, rows)
     _index(ctx, [new for new in concerned if new.type_id == ctx.registry.type_ids["SearchParameter"]])
     _check_structures(ctx, concerned)
-    rows = [row for new in concerned if (row := row_of(new)) is not None]
     definitions.replace(ctx.db, ctx.tenant.id, [new.rid for new in concerned], rows)
     tenants.raise_registry_version(ctx.db, ctx.tenant.id)
     if not ctx.db.held:
         ctx.db.commit()
+
+
+def _refuse_own_urls(ctx: Context, rows: Sequence[DefinitionRow]) -> None:
+    """What this server writes itself claims its own definitions, and relies on them."""
+    for row in rows:
+        kind = ctx.registry.type_names[row.type_id]
+        if base_definitions.is_own(kind, row.url):
+            text = f"The url {row.url} belongs to a definition of this server; yours needs one of your own."
+            raise Unprocessable(text, expression=f"{kind}.url", code="duplicate")
 
 
 def _check_structures(ctx: Context, news: Sequence[NewVersion]) -> None:

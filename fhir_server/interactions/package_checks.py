@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from fhir_server.conformance.base_definitions import is_own
 from fhir_server.conformance.packages.content import Package, PackageResource
+from fhir_server.conformance.packages.notes import Notes
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.snapshots import snapshot_of
 from fhir_server.core.errors import FhirError, Invalid, Issue
@@ -89,19 +91,23 @@ class PackageFinder:
 
 def check_package(package: Package, registry: Registry, finder: PackageFinder, pulse: Callable[[], None]) -> Checked:
     """Look at every resource of a package by itself and together with what it names; `pulse` is called before each."""
-    found = Checked(notes=list(package.notes))
+    found, notes = Checked(), Notes()
     for each in package.resources:
         pulse()
+        if is_own(each.type, each.url):
+            notes.add(each.file, "left out: the server has this definition already, and it is its own.")
+            continue
         content = {**each.content(), "id": each.id}
-        issues = _shape(each, content, registry, found.notes)
+        issues = _shape(each, content, registry, notes)
         if not issues:
             rule = _RULES.get(each.type)
-            issues = list(rule(content, registry, finder, found.notes)) if rule else []
+            issues = list(rule(content, registry, finder, notes)) if rule else []
         if issues:
             found.issues += [_of(each, issue) for issue in issues][: max(0, _MOST - len(found.issues))]
         else:
             # What lost its narrative is stored without.
             found.resources.append(each if "text" in content else replace(each, text=encode(content)))
+    found.notes = [*package.notes, *notes.sentences()]
     return found
 
 
@@ -109,7 +115,7 @@ def _of(resource: PackageResource, issue: Issue) -> Issue:
     return replace(issue, text=f"{resource.file}: {issue.text}")
 
 
-def _shape(resource: PackageResource, content: Json, registry: Registry, notes: list[str]) -> list[Issue]:
+def _shape(resource: PackageResource, content: Json, registry: Registry, notes: Notes) -> list[Issue]:
     """What keeps a resource from being stored at all; the rest becomes notes. A narrative that could do harm in a page
     is left out."""
     try:
@@ -123,7 +129,7 @@ def _shape(resource: PackageResource, content: Json, registry: Registry, notes: 
     barred = [issue for issue in issues if issue.code in _SHAPE or harmful(issue)]
     if told and not barred:
         first, more = told[0], len(told) - 1
-        notes.append(f"{resource.file}: {first.expression}: {first.text}{f' And {more} more.' if more else ''}")
+        notes.add(resource.file, f"{first.expression}: {first.text}{f' And {more} more.' if more else ''}")
     return barred
 
 
@@ -137,7 +143,7 @@ def _faults(resource: PackageResource, content: Json, registry: Registry) -> lis
     return []
 
 
-def _profile(content: Json, registry: Registry, finder: PackageFinder, notes: list[str]) -> Iterator[Issue]:
+def _profile(content: Json, registry: Registry, finder: PackageFinder, notes: Notes) -> Iterator[Issue]:
     """A StructureDefinition: it is none of FHIR's own types, its bases end, and its snapshot can be made."""
     if str(content.get("url", "")).removeprefix(_TYPES) in registry.structures:
         yield Issue("error", "business-rule", "FHIR's own types are built in and stay.", "StructureDefinition.url")
@@ -158,16 +164,16 @@ def _profile(content: Json, registry: Registry, finder: PackageFinder, notes: li
     for place, rule in islice(rules, _MOST_RULES):
         problem = finder.problem(rule.get("expression"), registry)
         if problem:
-            notes.append(f"{content.get('url')}: the rule {rule.get('key')} of {place} cannot be used: {problem}")
+            notes.add(f"{content.get('url')}#{place}", f"the rule {rule.get('key')} cannot be used: {problem}")
 
 
-def _value_set(content: Json, registry: Registry, finder: PackageFinder, notes: list[str]) -> Iterator[Issue]:
+def _value_set(content: Json, registry: Registry, finder: PackageFinder, notes: Notes) -> Iterator[Issue]:
     """A ValueSet: it does not include itself, not even through others."""
     if finder.included.leads_back(content):
         yield Issue("error", "business-rule", "The value set includes itself.", "ValueSet.compose.include.valueSet")
 
 
-_RULES: Mapping[str, Callable[[Json, Registry, PackageFinder, list[str]], Iterator[Issue]]] = {
+_RULES: Mapping[str, Callable[[Json, Registry, PackageFinder, Notes], Iterator[Issue]]] = {
     "StructureDefinition": _profile,
     "ValueSet": _value_set,
 }

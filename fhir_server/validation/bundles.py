@@ -134,7 +134,7 @@ def _unlinked(bundle: Json, path: Path, registry: Registry) -> Iterator[Fault]:
         waiting += fresh
     for index, entry in enumerate(held):
         if index not in reached and entry.get("resource", {}).get("resourceType") != "Binary":
-            text = "Nothing links this entry with the first one."
+            text = "No reference links this entry with the first one, neither directly nor through other entries."
             yield (path, "entry", index), text, "bundle-unlinked"
 
 

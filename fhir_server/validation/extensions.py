@@ -14,6 +14,7 @@ from fhir_server.conformance.structures import Structure
 from fhir_server.core.errors import Issue, Unprocessable
 from fhir_server.fhirpath import FhirPathError, Node, compile_node_expression
 from fhir_server.validation import walk
+from fhir_server.validation.issues import times
 from fhir_server.validation.profiles.contexts import names_of, stands_right
 from fhir_server.validation.profiles.plans import Plan, plans_of
 from fhir_server.validation.profiles.trial import Trial
@@ -155,12 +156,13 @@ def _known(at: _Pass, plan: Plan, parent: Node, kind: str, extension: Any, count
         at.fail(place, "extension", text, rule=f"{plan.url}#Extension")
     most = root.get("max", "*")
     if most != "*" and count > int(most):
-        at.fail(place, "structure", f"This extension may stand here {most} times.", rule=f"{plan.url}#Extension")
+        text = f"This extension may stand here {times(int(most))}, and not {count} times."
+        at.fail(place, "structure", text, rule=f"{plan.url}#Extension")
     holder = place[0]
     names = names_of(at.trial.plans.structures, holder, at.place, at.resource["resourceType"])
     if not stands_right(definition, names, parent, at.trial.env, at.trial.scope.registry):
         listed = ", ".join(str(context.get("expression")) for context in definition["context"])
-        at.fail(place, "extension", f"This extension stands on {listed}.", rule=f"{plan.url}#context")
+        at.fail(place, "extension", f"This extension belongs on {listed}, not here.", rule=f"{plan.url}#context")
     for expression in definition.get("contextInvariant", ()):
         _invariant(at, plan, expression, parent, extension, place)
     at.trial.against(plan, ("Extension", extension, None), place)

@@ -70,6 +70,11 @@ def rule_of(path: str) -> str:
     return f"{_DEFINITION}{path.partition('.')[0]}#{path}"
 
 
+def times(count: int) -> str:
+    """How often, in words: `once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def gap(issue: Issue) -> str | None:
     """The type of the resource whose own element, or one of its backbone's, is required and missing; None for another
     issue. What is there has the shape that R4 gives it, so that all other rules can be looked at, too."""

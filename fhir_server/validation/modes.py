@@ -83,7 +83,8 @@ def _check_part(part: Any, path: str, names: Collection[str]) -> list[Issue]:
 
 # What breaks one of these says something about the content, and the server can hold it all the same.
 _KEPT_CODES = frozenset({"invariant", "code-invalid"})
-# Types that this server only keeps, finds and shows: nothing in it relies on an element that R4 requires of them.
+# Types that this server only keeps, finds and shows: nothing in it relies on an element that R4 requires of them or of
+# their parts.
 WITH_GAPS = frozenset({
     "AllergyIntolerance", "ClinicalImpression", "Condition", "DiagnosticReport", "FamilyMemberHistory", "Goal",
     "ImagingStudy", "Immunization", "Media", "MedicationAdministration", "MedicationDispense", "MedicationStatement",
@@ -105,9 +106,4 @@ def storable(issue: Issue) -> bool:
     in what feeds bring. What has no place in R4's JSON (structure, value) is refused in every mode."""
     if harmful(issue):
         return False
-    return issue.code in _KEPT_CODES or issue.rule in REFERENCE_RULES or _is_kept_gap(issue)
-
-
-def _is_kept_gap(issue: Issue) -> bool:
-    # Pages show the parts of a resource one by one, and rely on what each of them must have.
-    return gap(issue) in WITH_GAPS and (issue.expression or "").count(".") == 1
+    return issue.code in _KEPT_CODES or issue.rule in REFERENCE_RULES or gap(issue) in WITH_GAPS

@@ -35,7 +35,7 @@ def profile_issues(
     if plans.is_a(resource["resourceType"], plan.type):
         trial.against(plan, trial.resource, place)
     else:
-        text = f"{plan.name} is a profile of {plan.type}, and the resource is a {resource['resourceType']}."
+        text = f"{plan.name} is a profile of {plan.type}, and the resource is of type {resource['resourceType']}."
         trial.fail(place, "value", text, f"{plan.url}#{plan.type}")
     return list(dict.fromkeys(trial.issues))
 

@@ -72,6 +72,26 @@ def test_what_a_tenant_stores_is_found_until_it_is_deleted(client: Client, tenan
     assert found() is None
 
 
+def test_what_is_replaced_meanwhile_is_found_as_it_was(client: Client, tenant: TestTenant) -> None:
+    """A request sees one state of the definitions from its beginning to its end, whatever others do."""
+    from fhir_server.interactions.worlds import refresh
+
+    url = "http://x.example/replaced"
+    body = {"resourceType": "ValueSet", "url": url, "status": "active"}
+    ids = [client.create({**body, "version": version})["id"] for version in ("1", "2")]
+    before = refresh(session(), tenant.slug).registry.canonicals
+    assert client.put(f"ValueSet/{ids[0]}", {**body, "id": ids[0], "version": "3"}).status == 200
+    assert client.delete(f"ValueSet/{ids[1]}").status == 204
+    place = refresh(session(), tenant.slug)
+    db = session()
+    db.enter(place.tenant.id, None, place.version)
+    try:
+        found = [Definitions(before, db, tenant.id).find("ValueSet", f"{url}|{version}") for version in ("1", "2")]
+    finally:
+        db.commit()
+    assert [each and each["version"] for each in found] == ["1", "2"]
+
+
 def test_any_text_can_be_compared_as_a_version() -> None:
     """`int` refuses numbers of more than 4,300 digits; a version is whatever somebody wrote."""
     long = "1" * 5000

@@ -146,6 +146,8 @@ CASES: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "no archive": (lambda: b"PK\x03\x04 something else", 422, "gzipped tar"),
     "gzip of something": (lambda: gzip.compress(b"hello" * 1000), 422, "tar archive"),
     "cut off": (lambda: guide("a.b", "1.0.0", profile("p"))[:-200], 422, ""),
+    "without its last bytes": (lambda: guide("a.b", "1.0.0", profile("p"))[:-4], 422, "last bytes"),
+    "with another checksum": (lambda: guide("a.b", "1.0.0", profile("p"))[:-8] + b"\0" * 8, 422, "damaged"),
     "no manifest": (lambda: archive([(NAMED, GOOD)]), 422, "package/package.json"),
     "manifest is a list": (lambda: packed({"package/package.json": b"[]"}), 422, "package/package.json"),
     "name leads out": (lambda: _says(name="../../etc"), 422, "name"),

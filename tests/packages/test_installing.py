@@ -290,3 +290,29 @@ def test_neither_tags_nor_conditions_get_around_the_package(client: Client) -> N
     answer = client.request("PATCH", "ValueSet/colours", patch, content_type="application/json-patch+json")
     assert answer.status == 409
     assert client.get("ValueSet/colours").json["meta"]["versionId"] == "1"
+
+
+def test_what_is_the_server_s_own_stays_so(client: Client) -> None:
+    """What this server writes claims its own definitions: nobody else's stand under their urls."""
+    ticket, queue = "urn:salam:StructureDefinition:queue-ticket", "urn:salam:SearchParameter:Task-queue"
+    theirs = [
+        profile("other-ticket", "Task", [{"id": "Task.restriction", "path": "Task.restriction", "min": 1}], url=ticket),
+        parameter("colour", "Task.code", "Task", url=queue),
+    ]
+    answer = install(client, guide("test.own", "1.0.0", profile("theirs"), *theirs))
+    assert answer.status == 200, answer.text
+    (note,) = [note for note in told(answer) if "already" in note]
+    assert "2 times" in note and "other-ticket" in note
+    assert client.search(f"StructureDefinition?url={ticket}&name=Other-ticket") == []
+    for each in theirs:
+        refused = client.post(each["resourceType"], each)
+        assert (refused.status, refused.issues[0]["expression"]) == (422, [f"{each['resourceType']}.url"])
+
+
+def test_the_same_about_several_members_is_said_once(client: Client) -> None:
+    rule = {"key": "odd-1", "severity": "error", "human": "x", "expression": "name.nonsense("}
+    odd = [profile(f"odd{n}", elements=[{"id": "Patient.name", "path": "Patient.name", "constraint": [rule]}]) for n in range(5)]
+    answer = install(client, guide("test.odd", "1.0.0", *odd))
+    assert answer.status == 200, answer.text
+    (note,) = [note for note in told(answer) if "odd-1" in note]
+    assert "(5 times: " in note and note.endswith(", …)") and note.count("/odd") == 3

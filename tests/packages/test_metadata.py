@@ -57,7 +57,7 @@ def test_another_process_knows_at_its_next_request(live_server: str, tenant: Tes
     def there(path: str) -> Any:
         headers = {"Authorization": f"Bearer {token}", "Prefer": "handling=strict"}
         request = urllib.request.Request(f"{live_server}/t/{tenant.slug}/fhir/{path}", headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read())
 
     assert "implementationGuide" not in there("metadata")

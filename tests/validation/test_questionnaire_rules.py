@@ -244,10 +244,91 @@ SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 EXPRESSION = {"valueExpression": {"language": "text/fhirpath", "expression": "1"}}
 
 
-def test_expressions_of_forms_are_told_of_and_not_evaluated() -> None:
-    form = questionnaire(item("1", "integer", extension=[{"url": f"{SDC}calculatedExpression", **EXPRESSION}]))
+def sdc(name: str, expression: str) -> Json:
+    return {"url": f"{SDC}{name}", "valueExpression": {"language": "text/fhirpath", "expression": expression}}
+
+
+@pytest.mark.parametrize(
+    ("extension", "severities"),
+    [(sdc("initialExpression", "1"), ["information"]), (sdc("calculatedExpression", "1"), []),
+     (sdc("calculatedExpression", "1 +"), ["warning"]), (sdc("initialExpression", "1 +"), ["warning"])],
+)  # fmt: skip
+def test_expressions_that_are_not_evaluated_or_cannot_be_read_are_told_of(extension: Json, severities: list[str]) -> None:
+    form = questionnaire(item("1", "integer", extension=[extension]))
     told_of = [(i.severity, i.expression) for i in check(base_registry(), form) if i.rule == "questionnaire-expression"]
-    assert told_of == [("information", "Questionnaire.item[0].extension[0]")]
+    assert told_of == [(severity, "Questionnaire.item[0].extension[0]") for severity in severities]
+
+
+ONE = "%resource.item.where(linkId = '1').answer.value"
+SUM = {"url": "http://hl7.org/fhir/StructureDefinition/variable",
+       "valueExpression": {"name": "sum", "language": "text/fhirpath", "expression": "item.where(linkId = '1').answer.value + 1"}}  # fmt: skip
+
+
+def expressed(name: str, expression: str, kind: str = "integer", **more: Any) -> Json:
+    """A question, and another one with an expression."""
+    second = item("2", kind, extension=[sdc(name, expression)], **more)
+    return questionnaire(item("1", "integer"), second, extension=[SUM])
+
+
+def number(link: str, value: Any, kind: str = "Integer") -> Json:
+    return answer(link, {f"value{kind}": value})
+
+
+# What the form says, the response's items, what is advised where.
+ADVICE: list[tuple[str, Json, list[Json], str | None]] = [
+    ("enabled", expressed("enableWhenExpression", f"{ONE} > 3"), [number("1", 4), number("2", 1)], None),
+    ("disabled", expressed("enableWhenExpression", f"{ONE} > 3"), [number("1", 3), number("2", 1)], "item[1]"),
+    ("disabled, for nothing is known", expressed("enableWhenExpression", f"{ONE} > 3"), [number("2", 1)], "item[0]"),
+    ("disabled and not answered", expressed("enableWhenExpression", f"{ONE} > 3", required=True), [number("1", 3)], None),
+    ("enabled and missing", expressed("enableWhenExpression", f"{ONE} > 3", required=True), [number("1", 4)], ""),
+    ("a variable", expressed("enableWhenExpression", "%sum > 4"), [number("1", 3), number("2", 1)], "item[1]"),
+    ("an unknown variable", expressed("enableWhenExpression", "%patient.active"), [number("2", 1)], None),
+    ("no truth", expressed("enableWhenExpression", ONE), [number("1", 3), number("2", 1)], None),
+    ("calculated", expressed("calculatedExpression", f"{ONE} * 2"), [number("1", 3), number("2", 6)], None),
+    ("otherwise", expressed("calculatedExpression", f"{ONE} * 2"), [number("1", 3), number("2", 7)], "item[1].answer[0]"),
+    ("rounded", expressed("calculatedExpression", f"{ONE} / 7", "decimal"),
+     [number("1", 5), number("2", Decimal("0.71"), "Decimal")], None),
+    ("cut off", expressed("calculatedExpression", f"{ONE} / 7", "decimal"),
+     [number("1", 6), number("2", Decimal("0.85"), "Decimal")], None),
+    ("too far", expressed("calculatedExpression", f"{ONE} / 7", "decimal"),
+     [number("1", 6), number("2", Decimal("0.84"), "Decimal")], "item[1].answer[0]"),
+    ("as a quantity", expressed("calculatedExpression", f"{ONE} * 2", "quantity"),
+     [number("1", 3), number("2", {"value": 6, "code": "kg"}, "Quantity")], None),
+    ("not told yet", expressed("calculatedExpression", f"{ONE} * 2"), [number("2", 7)], None),
+    ("offered", expressed("answerExpression", f"{ONE} | 9"), [number("1", 3), number("2", 9)], None),
+    ("not offered", expressed("answerExpression", f"{ONE} | 9"), [number("1", 3), number("2", 8)], "item[1].answer"),
+    ("fixed", questionnaire(item("1", "integer", readOnly=True, initial=[{"valueInteger": 1}])), [number("1", 1)], None),
+    ("changed", questionnaire(item("1", "integer", readOnly=True, initial=[{"valueInteger": 1}])), [number("1", 2)],
+     "item[0].answer[0]"),
+    ("filled in", questionnaire(item("1", "integer", readOnly=True)), [number("1", 2)], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "form", "items", "place"), ADVICE, ids=[row[0] for row in ADVICE])
+def test_what_expressions_advise(what: str, form: Json, items: list[Json], place: str | None) -> None:
+    root = "QuestionnaireResponse"
+    wanted = [] if place is None else [(f"{root}.{place}" if place else root, "warning")]
+    assert [(row[0], row[2]) for row in told(form, response(*items))] == wanted
+    assert told(form, response(*items, status="in-progress")) == []
+
+
+PATIENTS = "http://hl7.org/fhir/StructureDefinition/Patient"
+
+
+def test_references_by_the_profiles_that_a_question_demands() -> None:
+    form = questionnaire(item("1", "reference", extension=[says("questionnaire-referenceProfile", valueCanonical=PATIENTS)]))
+    assert told(form, response(answer("1", {"valueReference": {"reference": "Patient/1"}}))) == []
+    assert told(form, response(answer("1", {"valueReference": {"display": "somebody"}}))) == []
+    place = "QuestionnaireResponse.item[0].answer[0].valueReference"
+    assert told(form, response(answer("1", {"valueReference": {"reference": "Group/1"}}))) == [(place, "value", "error")]
+
+
+def test_rules_in_their_later_form_are_evaluated() -> None:
+    parts = [{"url": "key", "valueId": "r-1"}, {"url": "severity", "valueCode": "error"}, {"url": "human", "valueString": "x"},
+             {"url": "expression", "valueExpression": {"language": "text/fhirpath", "expression": "answer.value > 3"}}]  # fmt: skip
+    form = questionnaire(item("1", "integer", extension=[{"url": "http://hl7.org/fhir/StructureDefinition/targetConstraint", "extension": parts}]))
+    assert told(form, response(number("1", 4))) == []
+    assert told(form, response(number("1", 3))) == [("QuestionnaireResponse.item[0]", "invariant", "error")]
 
 
 def test_what_an_expression_may_have_disabled_is_not_asked_for() -> None:

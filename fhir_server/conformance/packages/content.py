@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server.conformance.packages.notes import Notes
 from fhir_server.conformance.packages.tar import LIMITS, Limits, files
 from fhir_server.conformance.registry import Registry
 from fhir_server.core.errors import FhirError, Invalid, TooLarge, Unprocessable
@@ -92,7 +93,7 @@ def read_package(data: bytes, registry: Registry, *, examples: bool = False, lim
     """
     manifest: dict[str, Any] | None = None
     found: dict[tuple[str, str], PackageResource] = {}
-    notes: list[str] = []
+    notes = Notes()
     for file, text in files(data, lambda name: _PLACE.match(name) is not None, limits):
         content = _parsed(file, text)
         if file == MANIFEST:
@@ -105,7 +106,8 @@ def read_package(data: bytes, registry: Registry, *, examples: bool = False, lim
         raise Unprocessable(f"This is no package: it has no {MANIFEST}.")
     _once(found.values())
     digest = hashlib.sha256(data).digest()
-    return Package(manifest["name"], manifest["version"], digest, manifest, tuple(found.values()), tuple(notes))
+    told = tuple(notes.sentences())
+    return Package(manifest["name"], manifest["version"], digest, manifest, tuple(found.values()), told)
 
 
 def read_manifest(data: bytes, limits: Limits = LIMITS) -> dict[str, Any]:
@@ -155,14 +157,14 @@ def _check_fhir(content: Mapping[str, Any], needed: Mapping[str, str]) -> None:
 
 
 def _resource(
-    file: str, text: bytes, content: Any, registry: Registry, examples: bool, notes: list[str]
+    file: str, text: bytes, content: Any, registry: Registry, examples: bool, notes: Notes
 ) -> PackageResource | None:
     place = _PLACE.match(file)
     kind = content.get("resourceType") if isinstance(content, dict) else None
     if kind is None or (place is not None and place["example"] and not examples):
         return None
     if kind not in registry.type_ids:
-        notes.append(f"{file} is left out: {str(kind)[:60]} is no resource type of FHIR R4.")
+        notes.add(file, f"left out, because {str(kind)[:60]} is no resource type of FHIR R4.")
         return None
     if kind not in definitional_types(registry) and not examples:
         return None
@@ -171,7 +173,7 @@ def _resource(
         raise Unprocessable(f"{file}: a resource in a package needs an id, and its url and version must be texts.")
     if not ID.match(id_):
         id_ = fitting_id(id_)
-        notes.append(f"{file} is stored as {kind}/{id_}: its id is none of FHIR's (1 to 64 letters, digits, '-', '.').")
+        notes.add(file, f"stored as {kind}/{id_}: its id is none of FHIR's (1 to 64 letters, digits, '-', '.').")
     said = content.get("fhirVersion", "4.0.1")
     if not any(str(each).startswith("4.0.") for each in (said if isinstance(said, list) else [said])):
         raise Unprocessable(f"{file}: it is for FHIR {str(said)[:40]}, and this server holds R4 (4.0.x).")

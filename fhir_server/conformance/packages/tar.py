@@ -68,6 +68,7 @@ def files(data: bytes, wanted: Callable[[str], bool], limits: Limits = LIMITS) -
             yield name, stream.content(size, name)
         else:
             stream.skip(size, name)
+    stream.finish()
 
 
 class _Unpacked:
@@ -123,6 +124,14 @@ class _Unpacked:
         for count in _chunks(size):
             self._exactly(count, name)
         self.take(-size % _BLOCK)
+
+    def finish(self) -> None:
+        """Read over what follows the last member: only the end of the stream tells whether all of it arrived whole."""
+        while not self._inflate.eof:
+            self._buffer.clear()
+            self._fill(1)
+            if not self._buffer and not self._inflate.eof:
+                raise Unprocessable("The package's last bytes are missing.")
 
     def _exactly(self, count: int, name: str) -> bytes:
         piece = self.take(count)

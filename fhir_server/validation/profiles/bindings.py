@@ -21,7 +21,7 @@ _ADDITIONAL = (
 _SEVERITIES = {"required": "error", "extensible": "warning", "preferred": "information"}
 _WORDS = {
     "required": "must be from",
-    "extensible": "should be from, unless none of its codes would do,",
+    "extensible": "should, unless none of its codes would do, be from",
     "preferred": "is best taken from",
 }
 _MOST_LISTED = 12

@@ -1,24 +1,23 @@
 """One profile's elements compiled to checks. What R4's base says as well is left out: it was checked before."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fhir_server.conformance.registry import Registry
+from fhir_server.conformance.snapshot_sources import Find
 from fhir_server.conformance.structures import Element
 from fhir_server.core.errors import Unprocessable
 from fhir_server.fhirpath import Node
+from fhir_server.validation.issues import times
 from fhir_server.validation.profiles import types
 from fhir_server.validation.profiles.bindings import additional, binding_check
 from fhir_server.validation.profiles.constraints import constraint_checks, known_constraints
 from fhir_server.validation.profiles.members import collector, elements_of, properties
 from fhir_server.validation.profiles.slicing import Sort, slicing
-from fhir_server.validation.profiles.tree import Branch
+from fhir_server.validation.profiles.tree import Branch, read
 from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.profiles.values import value_checks
-from fhir_server.validation.scope import Scope
 from fhir_server.validation.walk import Path
-
-if TYPE_CHECKING:
-    from fhir_server.validation.profiles.plans import Plans
 
 # What looks at all items of an element in an object: (object, its place, trial).
 Member = Callable[[Mapping[str, Any], Path, Trial], None]
@@ -26,22 +25,22 @@ _PLAIN = ("BackboneElement", "Element")
 
 
 class Compiler:
-    """Lives while one profile is compiled: its closures keep nothing of a tenant's session.
+    """Lives while one profile is compiled: its closures keep nothing of a tenant. `find` is all that is asked of it.
 
     owner: how sentences name the profile.
     """
 
     def __init__(
-        self, plans: "Plans", scope: Scope, url: str, owner: str, root: Branch, known: Mapping[str, Branch]
+        self, registry: Registry, find: Find, url: str, owner: str, root: Branch, known: Mapping[str, Branch]
     ) -> None:
-        self.plans = plans
-        self.registry = scope.registry
+        self.registry = registry
         self.owner = owner
-        self._scope = scope
+        self._find = find
         self.url = url
         self.is_extension = root.name == "Extension"
         self._known = known
         self._roots: dict[int, str] = {id(root): url}
+        self._others: dict[str, Branch | None] = {}
         self._bases: dict[str, Sequence[Element]] = {}
         self._shared: dict[tuple[str, str], list[Check | None]] = {}
 
@@ -51,7 +50,10 @@ class Compiler:
 
     def root(self, profile: str) -> Iterator[Branch]:
         """The elements of another profile, when it is known."""
-        found = self.plans.tree(self._scope, profile)
+        if profile not in self._others:
+            others = read(self._find, profile)
+            self._others[profile] = others[0] if others else None
+        found = self._others[profile]
         if found is not None:
             self._roots[id(found)] = profile
             yield found
@@ -225,16 +227,14 @@ def _bounds(part: Branch, base: Element, beside: Branch | None) -> tuple[int, in
 
 
 def _too_few(name: str, minimum: int, count: int, owner: str) -> str:
-    often = "once" if minimum == 1 else f"{minimum} times"
-    but = "is missing" if not count else f"is there {count} times"
-    return f"'{name}' must be there at least {often} in {owner}, but {but}."
+    but = "is missing" if not count else f"is there {times(count)}"
+    return f"'{name}' must be there at least {times(minimum)} in {owner}, but {but}."
 
 
 def _too_many(name: str, maximum: int, count: int, owner: str) -> str:
     if maximum == 0:
         return f"'{name}' must not be there in {owner}."
-    often = "once" if maximum == 1 else f"{maximum} times"
-    return f"'{name}' can be there {often} at most in {owner}, but is there {count} times."
+    return f"'{name}' can be there {times(maximum)} at most in {owner}, but is there {count} times."
 
 
 def joined(checks: list[Check]) -> Check | None:

@@ -7,6 +7,7 @@ profiles, or whether something must be there. https://hl7.org/fhir/R4/profiling.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.conformance.structures import is_a
 from fhir_server.core.errors import Unprocessable
 from fhir_server.fhirpath import FhirPathError, Node, compile_node_expression
 from fhir_server.fhirpath.parser import parse
@@ -14,7 +15,7 @@ from fhir_server.fhirpath.syntax import Call, Literal, Member, Tree, TypeTest, V
 from fhir_server.validation.profiles.coded import within
 from fhir_server.validation.profiles.tree import Branch
 from fhir_server.validation.profiles.trial import Trial
-from fhir_server.validation.profiles.values import matcher
+from fhir_server.validation.profiles.values import matcher, shown
 from fhir_server.validation.walk import Path
 
 if TYPE_CHECKING:
@@ -50,6 +51,18 @@ def belongs(
         return made
     # Of what is not at hand only the type is known.
     return _of_what_is_there(made, _selection(compiler, *_before_resolve(path, steps), type_))
+
+
+def told_by(compiler: "Compiler", slice_: Branch, discriminators: Sequence[dict[str, Any]]) -> str:
+    """The values that tell a slice's items, for sentences: `system urn:x`; "" where no plain value does."""
+    said = []
+    for each in discriminators:
+        path = each.get("path", "$this")
+        for place in _destinations(compiler, [slice_], list(_steps(parse(path)))):
+            wanted = place.value("fixed") or place.value("pattern")
+            if wanted is not None and wanted[1] is not None:
+                said.append(shown(wanted[1]) if path == "$this" else f"{path} {shown(wanted[1])}")
+    return ", ".join(dict.fromkeys(said))
 
 
 class Untold(Exception):
@@ -208,9 +221,9 @@ def _by_type(compiler: "Compiler", places: list[Branch], select: Select) -> Belo
     if not names:
         return None
     names |= {name for name in ("Resource", "DomainResource") if name in names}
-    is_a = compiler.plans.is_a
+    structures = compiler.registry.structures
     return lambda node, path, trial: any(
-        each[0] in names or any(is_a(each[0], name) for name in names) for each in select(node, trial)
+        each[0] in names or any(is_a(structures, each[0], name) for name in names) for each in select(node, trial)
     )
 
 

@@ -1,23 +1,25 @@
 """The compiled profiles of one set of definitions, each compiled when it is first needed.
 
-Kept with the tenant's `Canonicals`, which are made anew when any of its definitions changes; tenants without
-definitions share one. They keep nothing of value sets and codes, which change by themselves.
+Kept with the tenant's `Canonicals`, which are made anew when any of its definitions changes; what several tenants would
+compile alike they share (`shelf.py`). They keep nothing of value sets and codes, which change by themselves.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from fhir_server.conformance.canonicals import Canonicals
+from fhir_server.conformance.definition_bodies import said
 from fhir_server.conformance.registry import Registry
-from fhir_server.conformance.snapshots import snapshot_of
-from fhir_server.conformance.structures import Structure
+from fhir_server.conformance.snapshot_sources import Find
+from fhir_server.conformance.structures import Structure, is_a
 from fhir_server.core.errors import NotFound, Unprocessable
 from fhir_server.fhirpath import Node
+from fhir_server.validation.profiles import shelf
 from fhir_server.validation.profiles.compiler import Compiler, joined
 from fhir_server.validation.profiles.references import core_type
-from fhir_server.validation.profiles.tree import Branch, tree
+from fhir_server.validation.profiles.tree import Branch, read
 from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.profiles.types import QUANTITIES
 from fhir_server.validation.scope import Scope
@@ -27,9 +29,10 @@ _MOST = 2000
 _IMPOSE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-imposeProfile"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Plan:
-    """A profile ready to check items of its type. base: a type of R4 itself, which has nothing beyond the base."""
+    """A profile ready to check items of its type. base: a type of R4 itself, which has nothing beyond the base.
+    made_of: digests of the definitions that it was made of."""
 
     url: str
     name: str
@@ -37,6 +40,7 @@ class Plan:
     check: Check
     base: bool = False
     definition: Mapping[str, Any] | None = None
+    made_of: Mapping[shelf.Name, shelf.Digest] = field(default_factory=dict)
 
 
 def _nothing(node: Node, path: Path, trial: Trial) -> None:
@@ -49,7 +53,8 @@ class Plans:
     def __init__(self, structures: Mapping[str, Structure]) -> None:
         self.structures = structures
         self._plans: dict[str, Plan | None] = {}
-        self._trees: dict[str, tuple[Branch, dict[str, Branch]] | None] = {}
+        self._trees: dict[str, Branch | None] = {}
+        self._digests: dict[shelf.Name, shelf.Digest] = {}
 
     def plan(self, scope: Scope, canonical: str) -> Plan:
         """The compiled profile. Raises `NotFound` when nobody has it, `Unprocessable` when it cannot be used."""
@@ -65,54 +70,51 @@ class Plans:
         if len(self._plans) >= _MOST:
             self._plans.clear()
             self._trees.clear()
+            self._digests.clear()
         type_ = core_type(canonical)
         if type_ is not None and type_ in self.structures and type_ not in QUANTITIES:
             made: Plan | None = Plan(canonical, type_, type_, _nothing, base=True)
         else:
-            made = self._compiled(scope, canonical)
+            made = self._made(scope, canonical)
         self._plans[canonical] = made
         return made
 
     def tree(self, scope: Scope, canonical: str) -> Branch | None:
         """The elements of a profile, or None when nobody has it."""
-        found = self._read(scope, canonical, scope.definitions.find("StructureDefinition", canonical))
-        return found[0] if found else None
+        if canonical not in self._trees:
+            found = read(scope.definitions.find, canonical)
+            self._trees[canonical] = found[0] if found else None
+        return self._trees[canonical]
 
     def is_a(self, type_: str, ancestor: str) -> bool:
         """Whether a type is another one or derived from it in R4."""
-        structure = self.structures.get(type_)
-        while type_ != ancestor:
-            if structure is None or structure.base is None:
-                return False
-            type_ = structure.base
-            structure = self.structures.get(type_)
-        return True
+        return is_a(self.structures, type_, ancestor)
 
-    def _read(
-        self, scope: Scope, canonical: str, definition: dict[str, Any] | None
-    ) -> tuple[Branch, dict[str, Branch]] | None:
-        if canonical not in self._trees:
-            find = scope.definitions.find
-            self._trees[canonical] = None if definition is None else tree(snapshot_of(definition, find))
-        return self._trees[canonical]
+    def _made(self, scope: Scope, canonical: str) -> Plan | None:
+        noting = shelf.Noting(scope.definitions.find, self._digests)
+        made = shelf.taken(canonical, noting)
+        if made is None and (made := _compiled(scope.registry, noting, canonical)) is not None:
+            made = replace(made, made_of=noting.found)
+            shelf.put(canonical, made)
+        return made
 
-    def _compiled(self, scope: Scope, canonical: str) -> Plan | None:
-        definition = scope.definitions.find("StructureDefinition", canonical)
-        found = self._read(scope, canonical, definition)
-        if definition is None or found is None:
-            return None
-        url, type_ = definition.get("url", canonical), definition.get("type", "")
-        if type_ not in self.structures:
-            raise Unprocessable(f"The profile {url} is about {type_ or 'no type'}, which is no type of FHIR R4.")
-        name = url.rpartition("/")[2].rpartition(":")[2]
-        compiler = Compiler(self, scope, url, name, *found)
-        try:
-            content = compiler.content(found[0], type_)
-        except (KeyError, ValueError, RecursionError):
-            # What R4's invariants forbid of a definition may have been kept all the same, in `tag` or from a package.
-            raise Unprocessable(f"The elements of {url} do not fit together.") from None
-        checks = [check for check in (content, *map(_imposed, _imposes(definition))) if check]
-        return Plan(url, name, type_, joined(checks) or _nothing, definition=definition)
+
+def _compiled(registry: Registry, find: Find, canonical: str) -> Plan | None:
+    definition, found = find("StructureDefinition", canonical), read(find, canonical)
+    if definition is None or found is None:
+        return None
+    url, type_ = definition.get("url", canonical), definition.get("type", "")
+    if type_ not in registry.structures:
+        raise Unprocessable(f"The profile {url} is about {type_ or 'no type'}, which is no type of FHIR R4.")
+    name = url.rpartition("/")[2].rpartition(":")[2]
+    compiler = Compiler(registry, find, url, name, *found)
+    try:
+        content = compiler.content(found[0], type_)
+    except (KeyError, ValueError, RecursionError):
+        # What R4's invariants forbid of a definition may have been kept all the same, in `tag` or from a package.
+        raise Unprocessable(f"The elements of {url} do not fit together.") from None
+    checks = [check for check in (content, *map(_imposed, _imposes(definition))) if check]
+    return Plan(url, name, type_, joined(checks) or _nothing, definition=said(definition))
 
 
 def _imposes(definition: Mapping[str, Any]) -> list[str]:

@@ -27,7 +27,7 @@ def in_slice(trial: Trial, profile: str, name: str, node: Node) -> bool | None:
     if root is None or found is None:
         return None
     sliced, row = found
-    compiler = Compiler(trial.plans, trial.scope, profile, root.name, root, branches)
+    compiler = Compiler(trial.scope.registry, trial.scope.definitions.find, profile, root.name, root, branches)
     if not any(trial.plans.is_a(node[0], type_) for type_ in compiler.type_names(sliced)):
         return False
     urls = compiler.extension_urls(row) if sliced.name in _EXTENSIONS else frozenset()

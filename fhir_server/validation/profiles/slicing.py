@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhirpath import Node, allowance
-from fhir_server.validation.profiles.discriminators import Belongs, Untold, belongs
+from fhir_server.validation.issues import times
+from fhir_server.validation.profiles.discriminators import Belongs, Untold, belongs, told_by
 from fhir_server.validation.profiles.tree import Branch
 from fhir_server.validation.profiles.trial import Check, Trial
 from fhir_server.validation.walk import Path
@@ -23,13 +24,15 @@ Sort = Callable[[Found, Path, Trial], None]
 DEFAULT = "@default"
 # What telling whether an item belongs to a slice takes, in the units of the allowance.
 _COMPARISON = 20
+_MOST_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """contents: the checks of its items by type. sort: its re-slices."""
+    """shown: its name, and what its items are told by. contents: the checks of its items by type. sort: its
+    re-slices."""
 
-    name: str
+    shown: str
     rule: str
     min: int
     max: int | None
@@ -79,12 +82,15 @@ def _slice(
     named = [name for name in compiler.type_names(row) if name in types]
     contents = {type_: compiler.content(row, type_, branch) for type_ in named or types}
     test: Belongs | None = None
+    known = ", ".join(sorted(compiler.extension_urls(row))) if _is_extension(branch) else ""
     if said is not None and not _is_extension(branch):
         discriminators = said.get("discriminator") or _implied(branch)
         only = types[0] if len(types) == 1 else None
         tests = [belongs(compiler, row, each, only, rule) for each in discriminators]
         test = _all(tests) if tests else _conforming(contents)
-    return _Slice(row.slice or "", rule, row.min, row.max, test, contents, slicing(compiler, row, named or types))
+        known = told_by(compiler, row, discriminators)
+    shown = f"'{row.slice or ''}' ({known})" if known else f"'{row.slice or ''}'"
+    return _Slice(shown, rule, row.min, row.max, test, contents, slicing(compiler, row, named or types))
 
 
 def _is_extension(branch: Branch) -> bool:
@@ -143,7 +149,7 @@ def _sort(
     slices: Sequence[_Slice], rest: _Slice | None, assign: Assign, ordered: bool, rules: str, rule: str, name: str,
     owner: str,
 ) -> Sort:  # fmt: skip
-    names = ", ".join(each.name for each in slices)
+    names = ", ".join(each.shown for each in slices[:_MOST_NAMED]) + (", …" if len(slices) > _MOST_NAMED else "")
 
     def sort(found: Found, place: Path, trial: Trial) -> None:
         groups: list[list[tuple[Node, Path]]] = [[] for _ in slices]
@@ -181,16 +187,15 @@ def _check_group(each: _Slice, group: Found, untold: int, place: Path, trial: Tr
     """`untold`: how many items there are of which it cannot be told whether they belong to the slice."""
     count = len(group)
     if count < each.min <= count + untold:
-        text = f"Whether the slice '{each.name}' of '{name}' is there depends on what cannot be read here."
+        text = f"Whether the slice {each.shown} of '{name}' is there depends on what cannot be read here."
         trial.fail(place, "not-supported", text, each.rule, "information")
     elif count < each.min:
-        often = "once" if each.min == 1 else f"{each.min} times"
-        but = "is missing" if not count else f"is there {count} times"
-        text = f"The slice '{each.name}' of '{name}' must be there at least {often} in {owner}, but {but}."
+        but = "is missing" if not count else f"is there {times(count)}"
+        text = f"The slice {each.shown} of '{name}' must be there at least {times(each.min)} in {owner}, but {but}."
         trial.fail(place, "required", text, each.rule)
     if each.max is not None and count > each.max:
-        often = "not be there" if each.max == 0 else f"be there {each.max} times at most"
-        text = f"The slice '{each.name}' of '{name}' can {often} in {owner}, but is there {count} times."
+        often = f"can be there {times(each.max)} at most" if each.max else "must not be there"
+        text = f"The slice {each.shown} of '{name}' {often} in {owner}, but is there {times(count)}."
         trial.fail(group[each.max][1], "structure", text, each.rule)
     for node, path in group:
         check = each.contents.get(node[0])

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_server.conformance.element_tree import is_maximum
+from fhir_server.conformance.snapshot_sources import Find
+from fhir_server.conformance.snapshots import snapshot_of
 from fhir_server.core.errors import Unprocessable
 
 
@@ -66,6 +68,13 @@ def exact(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: exact(each) for name, each in value.items()}
     return [exact(each) for each in value] if isinstance(value, list) else value
+
+
+def read(find: Find, canonical: str) -> tuple[Branch, dict[str, Branch]] | None:
+    """The tree of a profile, as `tree` gives it; None when nobody has it. Raises `Unprocessable` as `tree` does, and
+    where no snapshot can be made."""
+    definition = find("StructureDefinition", canonical)
+    return None if definition is None else tree(snapshot_of(definition, find))
 
 
 def tree(elements: Sequence[Mapping[str, Any]]) -> tuple[Branch, dict[str, Branch]]:

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server.core.errors import Issue
 from fhir_server.validation.questionnaires import answer_values
 from fhir_server.validation.questionnaires.enablement import Enablement
+from fhir_server.validation.questionnaires.expressions import ENABLED
 
 Json = Mapping[str, Any]
 
@@ -16,25 +17,31 @@ _MIN_OCCURS = "http://hl7.org/fhir/StructureDefinition/questionnaire-minOccurs"
 _MAX_OCCURS = "http://hl7.org/fhir/StructureDefinition/questionnaire-maxOccurs"
 _EXCLUSIVE = "http://hl7.org/fhir/StructureDefinition/questionnaire-optionExclusive"
 _UNITS = "http://hl7.org/fhir/StructureDefinition/questionnaire-unitValueSet"
-_ENABLED_BY = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
 _ROOT = "QuestionnaireResponse"
 _ENOUGH = 50
 
 
 # Whether a coding is in a value set that the questionnaire names; None when that cannot be told.
 Member = Callable[[str, Json], "bool | None"]
+# Whether an item that is missing applies by its own expression; None when it has none, or that cannot be told.
+Applies = Callable[[Json], "bool | None"]
 
 
 def check(
-    questionnaire: Json, response: Json, *, complete: bool = True, member: Member = lambda value_set, coding: None
+    questionnaire: Json,
+    response: Json,
+    *,
+    complete: bool = True,
+    member: Member = lambda value_set, coding: None,
+    applies: Applies = lambda definition: None,
 ) -> list[Issue]:
     """What is wrong with a response, in its order, at most 50 issues; empty when nothing is.
 
     Required items are needed where they are enabled, also in a group that was left out (a repeating group that was left
     out was repeated no times), and an item that is disabled must not be answered; neither holds for a response that is
-    not `complete` yet.
+    not `complete` yet. What an expression enables is asked for with a warning only.
     """
-    walk = _Walk(questionnaire, response, complete, member)
+    walk = _Walk(questionnaire, response, complete, member, applies)
     walk.level(questionnaire.get("item", ()), response.get("item", ()), _ROOT, (response,))
     return walk.issues[:_ENOUGH]
 
@@ -65,10 +72,11 @@ def _levels(element: Json, path: str) -> Iterator[tuple[str, Sequence[Json]]]:
 
 
 class _Walk:
-    def __init__(self, questionnaire: Json, response: Json, complete: bool, member: Member) -> None:
+    def __init__(self, questionnaire: Json, response: Json, complete: bool, member: Member, applies: Applies) -> None:
         self.issues: list[Issue] = []
         self._complete = complete
         self._member = member
+        self._applies = applies
         self._known = {item["linkId"] for item in _every(questionnaire.get("item", ()))}
         self._enablement = Enablement(questionnaire, response)
 
@@ -85,8 +93,10 @@ class _Walk:
             self._item(definition, found.get(definition["linkId"], []), path, scope)
 
     def _item(self, definition: Json, places: list[tuple[str, Json]], path: str, scope: tuple[Json, ...]) -> None:
-        if not places and any(each.get("url") == _ENABLED_BY for each in definition.get("extension", ())):
-            # Whether the item applies is told by an expression, which is not evaluated here.
+        if not places and answer_values.extensions(definition, ENABLED):
+            if self._complete and definition.get("required") and self._applies(definition):
+                text = f"{_name(definition)} is required: by the questionnaire's enableWhenExpression it applies."
+                self._say(path, text, "required", "warning")
             return
         if not self._enablement.enabled(definition, scope):
             for where, item in places:
@@ -175,8 +185,8 @@ class _Walk:
         for where in places:
             self._say(f"{where}.linkId", f"The item {link!r} {text}.", "structure")
 
-    def _say(self, expression: str, text: str, code: str) -> None:
-        self.issues.append(Issue("error", code, text, expression, rule="questionnaire"))
+    def _say(self, expression: str, text: str, code: str, severity: str = "error") -> None:
+        self.issues.append(Issue(severity, code, text, expression, rule="questionnaire"))
 
 
 def _every(items: Sequence[Json]) -> Iterator[Json]:

@@ -1,4 +1,5 @@
-"""Rules that a Questionnaire sets on responses, as FHIRPath: the extension `questionnaire-constraint`.
+"""Rules that a Questionnaire sets on responses, as FHIRPath: the extensions `questionnaire-constraint` and
+`targetConstraint`.
 
 https://hl7.org/fhir/R4/extension-questionnaire-constraint.html
 """
@@ -13,7 +14,10 @@ from fhir_server.validation.questionnaires.answer_values import value_name
 
 Json = Mapping[str, Any]
 
-_CONSTRAINT = "http://hl7.org/fhir/StructureDefinition/questionnaire-constraint"
+_CONSTRAINTS = (
+    "http://hl7.org/fhir/StructureDefinition/questionnaire-constraint",
+    "http://hl7.org/fhir/StructureDefinition/targetConstraint",
+)
 _ROOT, _ITEM = "QuestionnaireResponse", "QuestionnaireResponse.item"
 _MOST = 500
 
@@ -37,16 +41,28 @@ def broken(registry: Registry, questionnaire: Json, response: dict[str, Any]) ->
 def _places(questionnaire: Json, response: Json) -> Iterator[tuple[list[Json], Node, str]]:
     """(rules, what they are about, its path)."""
     yield _rules(questionnaire), (_ROOT, response, None), _ROOT
-    rules = {item["linkId"]: found for item in _items(questionnaire) if (found := _rules(item))}
-    for item, path in _answered(response, _ROOT) if rules else ():
-        if item.get("linkId") in rules:
-            yield rules[item["linkId"]], (_ITEM, item, None), path
+    for definition, item, path in placed(questionnaire, response):
+        rules = _rules(definition)
+        if rules:
+            yield rules, (_ITEM, item, None), path
+
+
+def placed(questionnaire: Json, response: Json) -> Iterator[tuple[Json, Json, str]]:
+    """(definition, item of the response, its path) of every item that the questionnaire knows."""
+    known = {item["linkId"]: item for item in _items(questionnaire)}
+    for item, path in _answered(response, _ROOT):
+        if item.get("linkId") in known:
+            yield known[item["linkId"]], item, path
 
 
 def _rules(element: Json) -> list[Json]:
     """The texts of each rule by the names of its parts."""
-    held = [each for each in element.get("extension", ()) if each.get("url") == _CONSTRAINT]
-    return [{p["url"]: str(p[name]) for p in each.get("extension", ()) if (name := value_name(p))} for each in held]
+    held = [each for each in element.get("extension", ()) if each.get("url") in _CONSTRAINTS]
+    return [{p["url"]: _text(p[name]) for p in each.get("extension", ()) if (name := value_name(p))} for each in held]
+
+
+def _text(value: Any) -> str:
+    return str(value.get("expression", "true") if isinstance(value, dict) else value)
 
 
 def _items(element: Json) -> Iterator[Json]:

@@ -10,13 +10,12 @@ from typing import Any
 from fhir_server.conformance.registry import Registry
 from fhir_server.conformance.structures import Structure
 from fhir_server.validation.questionnaires.answer_values import TYPES, value_name
+from fhir_server.validation.questionnaires.expressions import ANSWERS, CALCULATED, ENABLED, SDC, unreadable
 from fhir_server.validation.walk import Path, Rule, Visit, Walk
 
 Json = Mapping[str, Any]
 Fault = tuple[Path, str, str]
 
-# Expressions of forms, from the guide Structured Data Capture. http://hl7.org/fhir/uv/sdc
-SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 _WITHOUT_ANSWER = frozenset({"group", "display"})
 # What stands in a condition is the type of the answer that it is compared with.
 _ANSWERS = {kind: tuple("answer" + name[len("value") :] for name in names) for kind, names in TYPES.items()}
@@ -90,18 +89,23 @@ def _remarks(registry: Registry, structure: Structure) -> Visit | None:
         for place, item in items:
             for at, text, rule in _nowhere(item, place, known):
                 walk.fail(at, "not-found", text, "warning", rule)
-            for at, text, rule in _expressions(item, place):
-                walk.fail(at, "not-supported", text, "information", rule)
+            for at, text, severity in _expressions(item, place, registry):
+                walk.fail(at, "not-supported", text, severity, "questionnaire-expression")
 
     return visit
 
 
-def _expressions(item: Json, path: Path) -> Iterator[Fault]:
+def _expressions(item: Json, path: Path, registry: Registry) -> Iterator[tuple[Path, str, str]]:
+    """(place, text, severity): of expressions that cannot be read, and of those that are not evaluated here."""
     for index, extension in enumerate(item.get("extension", ())):
-        url = str(extension.get("url", ""))
-        if url.startswith(SDC) and url.endswith("Expression"):
-            text = f"{url.removeprefix(SDC)} is kept and not evaluated here."
-            yield (path, "extension", index), text, "questionnaire-expression"
+        url, place = str(extension.get("url", "")), (path, "extension", index)
+        if not url.startswith(SDC) or not url.endswith("Expression"):
+            continue
+        problem = unreadable(extension.get("valueExpression"), registry)
+        if problem:
+            yield place, f"The {url.removeprefix(SDC)} cannot be read: {problem}", "warning"
+        elif url not in (ENABLED, CALCULATED, ANSWERS):
+            yield place, f"{url.removeprefix(SDC)} is kept and not evaluated here.", "information"
 
 
 def _items(questionnaire: Json, path: Path) -> tuple[list[tuple[Path, Json]], dict[str, Json]]:

@@ -9,7 +9,10 @@ from typing import Any
 
 from fhir_server.core.errors import Issue
 from fhir_server.validation.questionnaires import answers
-from fhir_server.validation.questionnaires.constraints import broken
+from fhir_server.validation.questionnaires.advice import advice
+from fhir_server.validation.questionnaires.constraints import broken, placed
+from fhir_server.validation.questionnaires.expressions import Expressions
+from fhir_server.validation.questionnaires.reference_profiles import misfits
 from fhir_server.validation.scope import Scope
 
 _MOST_WARNINGS = 10
@@ -23,9 +26,16 @@ def issues(scope: Scope, response: dict[str, Any]) -> list[Issue]:
     if questionnaire is None:
         return []
     complete = response.get("status") in _COMPLETE
-    found = answers.check(questionnaire, response, complete=complete, member=_member(scope, questionnaire))
+    expressions = Expressions(scope.registry, questionnaire, response)
+    found = answers.check(
+        questionnaire, response, complete=complete, member=_member(scope, questionnaire),
+        applies=lambda definition: expressions.applies(definition, None),
+    )  # fmt: skip
+    items = list(placed(questionnaire, response))
+    found += misfits(scope, questionnaire.get("title") or questionnaire.get("name") or "the form", response, items)
     if complete:
         found += broken(scope.registry, questionnaire, response)
+        found += islice(advice(expressions, items), _MOST_WARNINGS)
     return [*found, *islice(answers.out_of_order(questionnaire, response), _MOST_WARNINGS)]
 
 

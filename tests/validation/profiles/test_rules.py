@@ -1,5 +1,7 @@
 """Every rule that a profile can make has an instance that keeps it and one that breaks it, at the place it names."""
 
+from typing import Any
+
 import pytest
 
 from fhir_server.validation.profile import profile_issues
@@ -7,7 +9,7 @@ from fhir_server.validation.run import check
 from tests.validation.profiles.cases import VALUE_SETS, Case, patient
 from tests.validation.profiles.element_rules import BINDINGS, CARDINALITY, INVARIANTS, TYPES, VALUES
 from tests.validation.profiles.further_rules import FURTHER
-from tests.validation.profiles.kit import CORE, URL, Json, el, errors, profile, scope_of
+from tests.validation.profiles.kit import CORE, URL, Json, el, errors, profile, scope_of, slicing
 from tests.validation.profiles.slice_rules import EXTENSIONS, NESTED, SLICES
 
 CASES = [*CARDINALITY, *VALUES, *TYPES, *BINDINGS, *INVARIANTS, *SLICES, *EXTENSIONS, *NESTED, *FURTHER]
@@ -71,3 +73,32 @@ def test_an_imposed_profile_that_nobody_has_is_told_of() -> None:
     tried = profile("Patient", extension=[{"url": impose, "valueCanonical": "urn:nobody"}])
     issues = profile_issues(scope_of(tried), patient(active=True), tried["url"])
     assert [(issue.severity, issue.rule) for issue in issues] == [("warning", "urn:nobody")]
+
+
+def sliced(**rules: Any) -> Json:
+    """Identifiers of two systems."""
+    parts = [
+        each for name, most in (("a", "1"), ("b", "0"))
+        for each in (el(f"Patient.identifier:{name}", max=most), el(f"Patient.identifier:{name}.system", fixedUri=f"urn:{name}", min=1))
+    ]  # fmt: skip
+    parts[0]["min"] = 1
+    return profile("Patient", el("Patient.identifier", slicing=slicing("value:system", **rules)), *parts)
+
+
+SENTENCES = [
+    (sliced(), [], "The slice 'a' (system urn:a) of 'identifier' must be there at least once in tried, but is missing."),
+    (sliced(), ["a", "a"], "The slice 'a' (system urn:a) of 'identifier' can be there once at most in tried, but is there 2 times."),
+    (sliced(), ["a", "b"], "The slice 'b' (system urn:b) of 'identifier' must not be there in tried, but is there once."),
+    (sliced(rules="closed"), ["a", "c"],
+     "This item is of none of the slices of 'identifier' in tried: 'a' (system urn:a), 'b' (system urn:b)."),
+    (profile("Patient", el("Patient.name", max="1")), [], "'name' can be there once at most in tried, but is there 2 times."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("definition", "systems", "sentence"), SENTENCES)
+def test_a_person_can_act_on_what_is_said(definition: Json, systems: list[str], sentence: str) -> None:
+    """What would belong to a slice is said with it."""
+    patient: Json = {"resourceType": "Patient", "name": [{"family": "x"}, {"family": "y"}]}
+    if systems:
+        patient["identifier"] = [{"system": f"urn:{each}", "value": "1"} for each in systems]
+    assert [issue.text for issue in errors(scope_of(definition), patient)] == [sentence]
