@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 
 from fhir_server.fhirpath import chains
-from fhir_server.fhirpath.compiled import Compiled, Run, condition
-from fhir_server.fhirpath.concatenation import concatenated
-from fhir_server.fhirpath.counts import total
-from fhir_server.fhirpath.equality import FEW, union
+from fhir_server.fhirpath.binary import binary
+from fhir_server.fhirpath.compiled import Compiled, Run
+from fhir_server.fhirpath.equality import FEW
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.literals import against
-from fhir_server.fhirpath.logic import EQUALITY, LOGIC, joined
-from fhir_server.fhirpath.nodes import EMPTY, INTEGER, STRING, Env, Nodes, weight
-from fhir_server.fhirpath.operators import BINARY, negative
+from fhir_server.fhirpath.fixed import fixed, remembered
+from fhir_server.fhirpath.nodes import EMPTY, INTEGER, STRING, Env, Nodes
+from fhir_server.fhirpath.operators import negative
 from fhir_server.fhirpath.paths import Level, Paths, Types
-from fhir_server.fhirpath.periods import ordered
 from fhir_server.fhirpath.syntax import (
     Binary,
     Call,
@@ -61,10 +58,13 @@ class Compiler:
         self.loops = 0
         self.scopes: list[set[str]] = [set()]
         self._long = False
+        # Parts that are the same for every item of a loop, and how many loops are around the one being compiled.
+        self._fixed: frozenset[int] = frozenset()
+        self._fixed_in = 0
 
     def whole(self, tree: Tree, this: Types) -> Compiled:
         """The closure of a complete expression. Raises `FhirPathError`."""
-        self._long = sum(1 for _ in walk(tree)) > _LONG
+        self._long, self._fixed = sum(1 for _ in walk(tree)) > _LONG, fixed(tree)
         try:
             return self.compile(tree, this)
         except RecursionError:
@@ -81,13 +81,9 @@ class Compiler:
                 return Compiled(lambda this, env: nodes, frozenset({type_}), test, constant=nodes)
             case Variable(name=name):
                 return self._variable(name, this)
-        offset = getattr(tree, "offset", None)
-        try:
-            made = self._compound(tree, this)
-        except FhirPathError as error:
-            error.at = offset if error.at is None else error.at
-            raise
-        return self._with_place(made, offset) if self.located else made
+        if self.loops > self._fixed_in and id(tree) in self._fixed:
+            return self.once(tree, this)
+        return self._placed(tree, this)
 
     def inner(self, tree: Tree, this: Types) -> Compiled:
         """The closure of a lambda, which runs once for each item of a collection of these types."""
@@ -128,7 +124,8 @@ class Compiler:
         """The source of what compares whole items, whose size then counts as work. plainly: by Python's own equality,
         so that a few that are compared once need no look at their size."""
         run = source.run
-        if source.types is not None and all(self.paths.is_primitive(type_) for type_ in source.types):
+        plain = source.types is not None and all(self.paths.is_primitive(type_) for type_ in source.types)
+        if plain and not source.far:
             return run
         self.needs_env = True
         if not plainly or self.loops or source.far or self._long:
@@ -155,6 +152,25 @@ class Compiler:
         if self.strict and not source.ordered:
             raise FhirPathError(f"'{name}' depends on an order, which children() and descendants() do not have.")
 
+    def once(self, tree: Tree, this: Types) -> Compiled:
+        """A part that is the same for every item, evaluated for the first that asks for it."""
+        outer, self._fixed_in = self._fixed_in, self.loops
+        made = self._placed(tree, this)
+        self._fixed_in = outer
+        if made.constant is not None:
+            return made
+        self.needs_env = True
+        return remembered(made)
+
+    def _placed(self, tree: Tree, this: Types) -> Compiled:
+        offset = getattr(tree, "offset", None)
+        try:
+            made = self._compound(tree, this)
+        except FhirPathError as error:
+            error.at = offset if error.at is None else error.at
+            raise
+        return self._with_place(made, offset) if self.located else made
+
     def _compound(self, tree: Tree, this: Types) -> Compiled:
         match tree:
             case External(name=name):
@@ -172,7 +188,7 @@ class Compiler:
                 run, sign = inner.run, -1 if operator == "-" else 1
                 return Compiled(lambda this, env: negative(run(this, env), sign), inner.types)
             case Binary(operator=operator, left=left, right=right):
-                return self._binary(operator, self.scoped(left, this), self.scoped(right, this))
+                return binary(self, operator, self.scoped(left, this), self.scoped(right, this))
             case TypeTest(operator=operator, operand=operand, type=type_):
                 return self.functions[operator](self, self.scoped(operand, this), (_type_tree(type_),), this)
         raise AssertionError(tree)
@@ -293,47 +309,6 @@ class Compiler:
             return nodes[i : i + 1] if i >= 0 else EMPTY
 
         return Compiled(item, source.types, element=source.element)
-
-    def _binary(self, operator: str, left: Compiled, right: Compiled) -> Compiled:
-        if operator in LOGIC or (operator in EQUALITY and left.test and right.test):
-            return joined(operator, left, right)
-        if operator == "&":
-            return concatenated(left, right)
-        if operator == "+" and left.integer and right.integer:
-            return total(left.integer, right.integer)
-        if right.constant and (short := against(operator, left, right.constant)):
-            return short
-        apply, is_condition = BINARY[operator]
-        if dates := ordered(operator, left, right, apply):
-            return dates
-        first, second = left.run, right.run
-        if operator in _COMPARING:
-            plainly = operator not in _EQUIVALENCE
-            first, second = self.weighed(left, plainly), self.weighed(right, plainly)
-        if is_condition:
-            if operator in _EQUIVALENCE:
-                self.needs_env = True
-                return condition(lambda this, env: apply(*_paired(first(this, env), second(this, env), env)))
-            return condition(lambda this, env: apply(first(this, env), second(this, env)))
-        if operator == "|":
-            types = None if left.types is None or right.types is None else left.types | right.types
-            if left.constant is not None and right.constant is not None:
-                nodes = union(left.constant, right.constant)
-                return Compiled(lambda this, env: nodes, types, constant=nodes)
-            return Compiled(lambda this, env: union(first(this, env), second(this, env)), types)
-        return Compiled(lambda this, env: apply(first(this, env), second(this, env)), None)
-
-
-# Operators that look at everything in an object.
-_COMPARING = frozenset({"=", "!=", "~", "!~", "in", "contains", "|"})
-_EQUIVALENCE = frozenset({"~", "!~"})
-
-
-def _paired(left: Nodes, right: Nodes, env: Env) -> tuple[Nodes, Nodes]:
-    # Each is compared with each.
-    if len(left) > 1 and len(left) == len(right):
-        env.work(sum(map(weight, left)) * sum(map(weight, right)))
-    return left, right
 
 
 def _focus(this: Nodes, env: Env) -> Nodes:

@@ -21,7 +21,9 @@ class Compiled:
     set when the condition is that one of these plain steps leads somewhere. joined: the operator and operands of which
     it is made. ordered: False where the order of the items says nothing. far: reads from outside the item of a loop,
     so that every reading counts as work. constant: the items, where they are the same whatever the focus. integer: set
-    when it is always one integer, as count() is. equals: set when the condition is that plain children are these texts.
+    when it is always one integer, as count() is. counted: the plain steps from the focus whose items it counts.
+    equals: set when the condition is that plain children are these texts. opposite: what `not()` makes of `item`, where
+    that takes no longer. type_of: the type of what it is on one item, without making it; None for nothing.
     """
 
     run: Run
@@ -37,7 +39,10 @@ class Compiled:
     far: bool = False
     constant: Nodes | None = None
     integer: Callable[[Nodes, Env], int] | None = None
+    counted: tuple[tuple[str, ...], ...] = ()
     equals: tuple[tuple[str, str], ...] = ()
+    opposite: ItemTest | None = None
+    type_of: Callable[[Node, Env], str | None] | None = None
 
     def condition(self) -> Test:
         """The expression as a condition."""

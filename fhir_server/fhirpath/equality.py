@@ -56,6 +56,8 @@ def unequal(left: Nodes, right: Nodes) -> bool | None:
 
 def alike(a: Node, b: Node) -> bool:
     """Equivalence (`~`) of two items: strings without case and spacing, decimals to the lesser precision."""
+    if a[1] is None or b[1] is None:
+        return same(a, b) is True
     kind, other = KINDS.get(a[0]), KINDS.get(b[0])
     if kind == STRING and other == STRING:
         return _folded(a[1]) == _folded(b[1])
@@ -82,8 +84,8 @@ def equivalent(left: Nodes, right: Nodes) -> bool:
     return True
 
 
-def _folded(value: str | None) -> str | None:
-    return None if value is None else " ".join(value.casefold().split())
+def _folded(value: str) -> str:
+    return " ".join(value.casefold().split())
 
 
 def _rounded_equal(a: Decimal, b: Decimal) -> bool:
@@ -157,18 +159,20 @@ def distinct(nodes: Nodes) -> Nodes:
     """The items without repetition, first ones kept."""
     if len(nodes) < 2:
         return nodes
-    if len(nodes) <= FEW and all([node[0] not in KINDS and type(node[1]) is dict for node in nodes]):  # noqa: C419
-        return _distinct_objects(nodes)
+    if len(nodes) <= FEW and (kept := _distinct_objects(nodes)) is not None:
+        return kept
     found: dict[Any, Node] = {}
     for node in nodes:
         found.setdefault(key_of(node), node)
     return nodes if len(found) == len(nodes) else list(found.values())
 
 
-def _distinct_objects(nodes: Nodes) -> Nodes:
+def _distinct_objects(nodes: Nodes) -> Nodes | None:
     # To compare a few with one another takes less than to make keys of them.
     kept: Nodes = []
     for node in nodes:
+        if node[0] in KINDS or type(node[1]) is not dict:
+            return None
         for other in kept:
             if node[1] == other[1] and node[2] == other[2]:
                 break

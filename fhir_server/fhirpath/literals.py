@@ -9,7 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from fhir_server.fhirpath.compiled import Compiled, Test, condition, item_condition
+from fhir_server.fhirpath import chains
+from fhir_server.fhirpath.compiled import Compiled, Run, Test, condition, item_condition
+from fhir_server.fhirpath.counts import compared
 from fhir_server.fhirpath.nodes import KINDS, NUMBERS, QUANTITY, STRING, Env, Node, Nodes
 from fhir_server.fhirpath.operators import BINARY
 
@@ -27,9 +29,9 @@ def against(symbol: str, source: Compiled, written: Nodes) -> Compiled | None:
         return None
     type_, value, _ = written[0]
     if type_ in NUMBERS:
-        return condition(_number(symbol, compare, source, written))
+        return compared(source, compare, value) or condition(_number(symbol, compare, source, written))
     if type_ == QUANTITY and symbol != "=" and value[1][:1] not in ("", " "):
-        return condition(_quantity(symbol, compare, source, written))
+        return _quantity(symbol, compare, source, written)
     return None
 
 
@@ -72,7 +74,7 @@ def _equals(source: Compiled, text: str) -> Test:
         nodes = run(this, env)
         if not nodes:
             return None
-        return len(nodes) == 1 and nodes[0][1] == text
+        return len(nodes) == 1 and nodes[0][1] == text and KINDS.get(nodes[0][0]) == STRING
 
     return test
 
@@ -91,7 +93,9 @@ def _on_string(source: Compiled, decide: Callable[[Any], bool], symbol: str, rig
 
 
 def _holds(source: Compiled, text: str) -> Test:
-    run = source.run
+    run, chain = source.run, source.chain
+    if chain and len(chain) > 1 and KINDS.get(chain[-1].type or "") == STRING:
+        return _held(chain[-1].json, chains.fused(chain[:-1]), text)
 
     def test(this: Nodes, env: Env) -> bool:
         for node in run(this, env):  # noqa: SIM110 (a generator costs twice as much)
@@ -102,12 +106,19 @@ def _holds(source: Compiled, text: str) -> Test:
     return test
 
 
+def _held(json: str, parents: Run, text: str) -> Test:
+    def test(this: Nodes, env: Env) -> bool:
+        for node in parents(this, env):
+            child = node[1].get(json)
+            if child == text or (type(child) is list and text in child):
+                return True
+        return False
+
+    return test
+
+
 def _number(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, right: Nodes) -> Test:
-    value = right[0][1]
-    if source.integer is not None:
-        integer = source.integer
-        return lambda this, env: compare(integer(this, env), value)
-    run, general = source.run, BINARY[symbol][0]
+    run, value, general = source.run, right[0][1], BINARY[symbol][0]
 
     def test(this: Nodes, env: Env) -> bool | None:
         nodes = run(this, env)
@@ -119,16 +130,25 @@ def _number(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, 
     return test
 
 
-def _quantity(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, right: Nodes) -> Test:
+def _quantity(symbol: str, compare: Callable[[Any, Any], bool], source: Compiled, right: Nodes) -> Compiled:
     run, (amount, unit), general = source.run, right[0][1], BINARY[symbol][0]
+
+    def held_in_unit(quantity: Any) -> Any:
+        return quantity.get("value") if type(quantity) is dict and quantity.get("code") == unit else None
 
     def test(this: Nodes, env: Env) -> bool | None:
         nodes = run(this, env)
-        if len(nodes) == 1 and nodes[0][0] == "Quantity" and type(nodes[0][1]) is dict:
-            held = nodes[0][1]
-            if held.get("code") == unit and (value := held.get("value")) is not None:
-                return compare(value, amount)
+        if len(nodes) == 1 and nodes[0][0] == "Quantity" and (value := held_in_unit(nodes[0][1])) is not None:
+            return compare(value, amount)
         found: bool | None = general(nodes, right)
         return found
 
-    return test
+    if source.chain is None or len(source.chain) != 1 or source.chain[0].type != "Quantity":
+        return condition(test)
+    json = source.chain[0].json
+
+    def item(node: Node, env: Env) -> bool | None:
+        value = held_in_unit(node[1].get(json))
+        return compare(value, amount) if value is not None else test([node], env)
+
+    return item_condition(test, item)

@@ -147,4 +147,4 @@ def joined(operator: str, left: Compiled, right: Compiled) -> Compiled:
 def negated(source: Compiled) -> Compiled:
     """`source.not()`."""
     test = _not(source.condition())
-    return condition(test) if source.item is None else item_condition(test, _not(source.item))
+    return condition(test) if source.item is None else item_condition(test, source.opposite or _not(source.item))

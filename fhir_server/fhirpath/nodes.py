@@ -67,8 +67,8 @@ class Env:
     """
 
     __slots__ = (
-        "_accounted", "_last", "_left", "_slices", "_until", "context", "defined", "entries", "guesses", "index", "now",
-        "resource", "root", "services", "total", "trace", "variables",
+        "_accounted", "_last", "_left", "_once", "_once_in", "_slices", "_until", "context", "defined", "entries",
+        "guesses", "index", "now", "resource", "root", "services", "total", "trace", "variables",
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +96,7 @@ class Env:
         self.entries: Any = None
         self._left = _SLICE
         self._accounted: Nodes | None = None
+        self._once_in: Nodes | None = None
 
     def spend(self, nodes: Nodes) -> Nodes:
         """Count the items that an expression makes from others. Raises `FhirPathError` when they grow out of hand."""
@@ -117,6 +118,16 @@ class Env:
         if self._left < 0:
             self._account()
         return nodes
+
+    def once(self, run: "Callable[[Nodes, Env], Nodes]") -> Nodes:
+        """What does not depend on the focus, evaluated the first time it is asked for in an evaluation."""
+        if self._once_in is not self.context:
+            self._once: dict[Callable[[Nodes, Env], Nodes], Nodes] = {}
+            self._once_in = self.context
+        nodes = self._once.get(run)
+        if nodes is None:
+            nodes = self._once[run] = run(EMPTY, self)
+        return self.spend(nodes)
 
     def ask(self, what: str) -> "Services":
         """The services, for one question, which counts as work. Raises `CannotTell` where there are none."""

@@ -23,9 +23,11 @@ def value_of(node: Node) -> Amount | None:
     The unit is a UCUM code, a calendar unit with a blank before it, or whatever unit text there is.
     """
     kind = KINDS.get(node[0])
+    if node[1] is None:
+        return None
     if kind in (INTEGER, DECIMAL):
         return Decimal(node[1]), "1"
-    if kind != QUANTITY or node[1] is None:
+    if kind != QUANTITY:
         return None
     if node[0] == QUANTITY:
         return Decimal(node[1][0]), node[1][1]

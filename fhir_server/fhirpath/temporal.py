@@ -17,7 +17,8 @@ _DATE_TIME = re.compile(
     r"(?:T(?P<time>[0-9:.]+)(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?\Z"
 )
 _TIME = re.compile(r"(?P<h>[0-9]{2})(?::(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2}(?:\.[0-9]+)?))?)?\Z")
-_LIMITS = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
+# R4 allows leap seconds: https://hl7.org/fhir/R4/datatypes.html#dateTime
+_LIMITS = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 60))
 _SECONDS = {
     "week": Decimal(604800),
     "day": Decimal(86400),
@@ -81,6 +82,7 @@ def _clock(text: str) -> tuple[int | Decimal, ...] | None:
     return (*numbers, Decimal(match["s"])) if match["s"] else tuple(numbers)
 
 
+@lru_cache(maxsize=4096)
 def compare(a: str, b: str, is_time: bool) -> int | None:
     """-1, 0, 1, or None when precision does not tell: one ends where they are equal, or only one has an offset."""
     first, second = parse(a, is_time), parse(b, is_time)

@@ -1,12 +1,15 @@
 """Expressions of the shapes that R4's constraints and search parameters have, each with a closure that somebody wrote by
-hand for the same nodes. A closure knows what its focus looks like, which the compiler does not: it is the least there is.
+hand for the same nodes. A closure knows R4's JSON, which the compiler does not: what is a list, what may be missing, and
+that a primitive can have an extension instead of a value. It is the least there is.
 """
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-from fhir_server.fhirpath import Node, Nodes
+from fhir_server.core.ucum import canonical
+from fhir_server.fhirpath import Node, Nodes, temporal
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -117,17 +120,23 @@ def _names(patient: dict[str, Any]) -> Nodes:
             _primitives(name, part, "string", found)
     kept, seen = [], set()
     for node in found:
-        if node[1] not in seen:
-            seen.add(node[1])
+        key = str(node[2]) if node[1] is None else node[1]
+        if key not in seen:
+            seen.add(key)
             kept.append(node)
     return kept
 
 
 def _in_kilograms(observation: dict[str, Any]) -> Nodes:
     value = observation.get("valueQuantity")
-    if value is None or value.get("value") is None or value.get("code") != "kg":
+    if value is None or value.get("value") is None:
         return []
-    return [("System.Boolean", value["value"] > 50, None)]
+    if value.get("code") == "kg":
+        return [YES] if value["value"] > 50 else [NO]
+    held, limit = canonical(value["value"], value.get("code") or value.get("unit") or "1"), canonical(Decimal(50), "kg")
+    if held is None or limit is None or held[1] != limit[1]:
+        return []
+    return [YES] if held[0] > limit[0] else [NO]
 
 
 def _mobile(patient: dict[str, Any]) -> Nodes:
@@ -151,7 +160,9 @@ def _id_matches(patient: dict[str, Any]) -> Nodes:
 
 def _done(observation: dict[str, Any]) -> Nodes:
     value = observation.get("status")
-    return [] if value is None else [YES] if value in ("final", "amended") else [NO]
+    if value is None:
+        return [NO] if "_status" in observation else []
+    return [YES] if value in ("final", "amended") else [NO]
 
 
 def _weighs(observation: dict[str, Any]) -> Nodes:
@@ -163,13 +174,26 @@ def _weighs(observation: dict[str, Any]) -> Nodes:
 
 def _amount(observation: dict[str, Any]) -> Nodes:
     quantity = observation.get("valueQuantity")
-    value = None if quantity is None else quantity.get("value")
-    return [] if value is None else [("decimal", value, None)]
+    if quantity is None:
+        return []
+    value, beside = quantity.get("value"), quantity.get("_value")
+    return [] if value is None and beside is None else [("decimal", value, beside)]
+
+
+# A value of a primitive type may have an extension only.
+_VALUE = ("value", "_value")
+
+
+def _has_value(holder: dict[str, Any]) -> bool:
+    for key in holder:  # noqa: SIM110 (any and a generator cost twice as much)
+        if key.startswith(_VALUE):
+            return True
+    return False
 
 
 def _is_quantity(observation: dict[str, Any]) -> Nodes:
     for key in observation:
-        if key.startswith("value"):
+        if key.startswith(_VALUE):
             return [YES] if key == "valueQuantity" else [NO]
     return []
 
@@ -183,39 +207,61 @@ def _enough(observation: dict[str, Any]) -> Nodes:
 
 
 def _implied(observation: dict[str, Any]) -> Nodes:
-    if observation.get("status") == "final" and not any(key.startswith("value") for key in observation):
+    subject = observation.get("subject")
+    if subject is not None and "reference" not in subject and "_reference" not in subject:
         return [NO]
-    return [NO] if "subject" in observation and "reference" not in observation["subject"] else [YES]
+    if _has_value(observation):
+        return [YES]
+    status = observation.get("status")
+    if status is None:
+        return [YES] if "_status" in observation else []
+    return [NO] if status == "final" else [YES]
 
 
 def _full_name(patient: dict[str, Any]) -> Nodes:
     names = patient.get("name", ())
     first: dict[str, Any] = names[0] if names else {}
-    given = first.get("given", ())
-    return [("System.String", f"{first.get('family', '')}, {given[0] if given else ''}", None)]
+    given = first.get("given")
+    return [("System.String", f"{first.get('family') or ''}, {(given[0] or '') if given else ''}", None)]
 
 
 def _of_patient(observation: dict[str, Any]) -> Nodes:
     subject = observation.get("subject")
-    if subject is None or "reference" not in subject:
+    if subject is None:
         return []
-    found = _LITERAL.match(subject["reference"])
-    return [("Reference", subject, None)] if found and found["type"] == "Patient" else []
+    reference = subject.get("reference")
+    found = None if reference is None else _LITERAL.match(reference)
+    if found is not None:
+        type_ = found["type"]
+    elif reference is not None and reference.startswith("#"):
+        type_ = _contained_type(observation, reference[1:])
+    else:
+        type_ = subject.get("type")
+    return [("Reference", subject, None)] if type_ == "Patient" else []
 
 
-_LITERAL = re.compile(r"(?:https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})\Z")
+_LITERAL = re.compile(r"(?:https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/.+)?\Z")
+
+
+def _contained_type(holder: dict[str, Any], wanted: str) -> str | None:
+    for each in holder.get("contained", ()):
+        if each.get("id") == wanted:
+            return str(each["resourceType"])
+    return None
 
 
 def _begins_before_end(period: dict[str, Any]) -> Nodes:
     start, end = period.get("start"), period.get("end")
-    if start is None or end is None or (len(start) == len(end) and start <= end):
+    if start is None or end is None:
         return [YES]
-    raise AssertionError("by hand only for dates of one precision")
+    if len(start) == len(end) == 10:
+        return [YES] if start <= end else [NO]
+    order = temporal.compare(start, end, False)
+    return [] if order is None else [YES] if order <= 0 else [NO]
 
 
 def _either_part(extension: dict[str, Any]) -> Nodes:
-    has_value = any(key.startswith("value") for key in extension)
-    return [YES] if ("extension" in extension) is not has_value else [NO]
+    return [YES] if ("extension" in extension) is not _has_value(extension) else [NO]
 
 
 def _with_system(contact: dict[str, Any]) -> Nodes:
@@ -234,14 +280,16 @@ def _codes(observation: dict[str, Any]) -> Nodes:
 
 
 def _no_reason(observation: dict[str, Any]) -> Nodes:
-    if "dataAbsentReason" in observation and any(key.startswith("value") for key in observation):
-        return [NO]
-    return [YES]
+    return [NO] if "dataAbsentReason" in observation and _has_value(observation) else [YES]
 
 
 def _not_display(item: dict[str, Any]) -> Nodes:
+    if "code" not in item:
+        return [YES]
     kind = item.get("type")
-    return [YES] if (kind is not None and kind != "display") or "code" not in item else [NO]
+    if kind is None:
+        return [YES] if "_type" in item else []
+    return [NO] if kind == "display" else [YES]
 
 
 class Row(NamedTuple):

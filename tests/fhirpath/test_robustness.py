@@ -1,5 +1,6 @@
 """Whatever expression a client writes, the answer is a result or a `FhirPathError`, never another exception."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.conformance.registry import base_registry
-from fhir_server.fhirpath import FhirPathError, evaluate
+from fhir_server.fhirpath import FhirPathError, evaluate, nodes
 from fhir_server.fhirpath.functions import FUNCTIONS
 from fhir_server.fhirpath.operators import BINARY
 
@@ -21,7 +22,12 @@ RESOURCE: dict[str, Any] = {
     "effectiveDateTime": "2020-01-01T10:00:00+01:00",
     "_issued": {"extension": [{"url": "u", "valueInteger": 3}]},
     "valueQuantity": {"value": 5, "unit": "g", "system": "http://unitsofmeasure.org", "code": "g"},
-    "component": [{"code": {"text": "a"}, "valueTime": "10:00:00"}, {"code": {"text": "b"}, "valueRange": {}}],
+    "component": [
+        {"code": {"text": "a"}, "valueTime": "10:00:00"},
+        {"code": {"text": "b"}, "valueRange": {}},
+        *[{"code": {"text": kind}, f"_value{kind}": {"id": "1"}} for kind in ("Integer", "Boolean", "DateTime", "String")],
+        {"code": {"text": "c"}, "valueQuantity": {"_value": {"id": "1"}, "code": "kg"}},
+    ],
 }
 
 TERMS = st.sampled_from(
@@ -29,7 +35,8 @@ TERMS = st.sampled_from(
         "{}", "true", "'text'", "'1.5 \\'mg\\''", "'('", "0", "-7", "2147483647", "1.5", "99999999999999999999.9", "@2020",
         "@2020-02-30", "@2020-01-01T10:00:00Z", "@T10:00", "4 days", "1e5 'mg'", "3 'mg'", "$this", "$index", "$total",
         "%resource", "%context", "%ucum", "status", "value", "code", "code.coding", "effective", "issued", "subject",
-        "component", "contained", "component.value", "Observation", "id", "Quantity", "string", "children()",
+        "component", "contained", "component.value", "component[2].value", "component[3].value", "component[4].value",
+        "component[5].value", "component[6].value", "component[6].value.value", "Observation", "id", "Quantity", "string", "children()",
         "descendants()", "nothing",
     ]
 )  # fmt: skip
@@ -70,6 +77,23 @@ def test_any_text(expression: str) -> None:
         evaluate(expression, RESOURCE, base_registry())
     except FhirPathError:
         return
+
+
+NO_VALUE = ["issued", *[f"component[{i}].value" for i in range(2, 7)], "component[6].value.value"]
+OTHERS = ["{}", "1", "1.5", "'a'", "@2020", "@T10:00", "true", "1 'kg'", *NO_VALUE]
+OF_TWO = [*[f"%a.{name}(%b)" for name in FUNCTIONS], *[f"%a {sign} %b" for sign in BINARY], "(1 | 2)[%a]", "(%a | %b).sort()"]
+
+
+def test_every_function_and_operator_on_what_has_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elements with nothing but an id or an extension, as the subject and as the argument."""
+    # repeatAll() of something that is always there would take all of the work there is.
+    monkeypatch.setattr(nodes, "MOST_WORK", 10_000)
+    items = {text: evaluate(text, RESOURCE, base_registry()) for text in OTHERS}
+    pairs = [pair for a in NO_VALUE for b in OTHERS for pair in ((items[a], items[b]), (items[b], items[a]))]
+    for expression in (*OF_TWO, *[f"%a.{name}()" for name in FUNCTIONS], "-%a"):
+        for a, b in pairs:
+            with suppress(FhirPathError):
+                evaluate(expression, RESOURCE, base_registry(), variables={"a": a, "b": b})
 
 
 NO_TEXT = [r"'a\ud800'", r"`\ud800`", r"'\ude00\ud83d'", r"'\u0000'", "'00'.decode('hex')", r"'\\ud800'.unescape('json')"]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from fhir_server.fhirpath.compile import Build, Compiler
-from fhir_server.fhirpath.compiled import Compiled, ItemTest, Run, condition
+from fhir_server.fhirpath.compiled import Compiled, ItemTest, Run, condition, item_condition
 from fhir_server.fhirpath.errors import FhirPathError
-from fhir_server.fhirpath.nodes import EMPTY, KINDS, Env, Node, Nodes, single, string
+from fhir_server.fhirpath.nodes import EMPTY, KINDS, STRING, Env, Node, Nodes, single, string
 from fhir_server.fhirpath.paths import Types
 from fhir_server.fhirpath.syntax import Tree
 
@@ -119,7 +119,17 @@ def text_condition(name: str, apply: Callable[[str, str, str, Env], bool], most:
                 return None
             return apply(value, part, string(options, label) or "", env)
 
-        return condition(test if known is None else on_known)
+        if known is None:
+            return condition(test)
+        if source.chain is None or len(source.chain) != 1 or KINDS.get(source.chain[0].type or "") != STRING:
+            return condition(on_known)
+        json = source.chain[0].json
+
+        def item(node: Node, env: Env) -> bool | None:
+            value = node[1].get(json)
+            return apply(value, known, "", env) if type(value) is str else on_known([node], env)
+
+        return item_condition(on_known, item)
 
     return build
 

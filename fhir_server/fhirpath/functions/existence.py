@@ -24,7 +24,8 @@ def _exists(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], t
         if there is None:
             return condition(lambda this, env: bool(run(this, env)))
         found = item_condition(lambda this, env: bool(run(this, env)), there)
-        return replace(found, steps=presence.step_of(source))
+        absent = presence.there(compiler.paths, source, False)
+        return replace(found, steps=presence.step_of(source), opposite=absent)
     return _decided(compiler, source, arguments[0], True)
 
 
@@ -87,7 +88,7 @@ def _not(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this
 
 def _count(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("count", arguments, 0)
-    return count(source.run)
+    return count(source)
 
 
 def _booleans(nodes: Nodes, name: str) -> list[bool]:

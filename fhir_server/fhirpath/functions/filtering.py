@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from functools import cmp_to_key
 from typing import Any
 
+from fhir_server.fhirpath import chains
 from fhir_server.fhirpath.compile import Build, Compiler
-from fhir_server.fhirpath.compiled import Compiled
+from fhir_server.fhirpath.compiled import Compiled, ItemTest, Run
 from fhir_server.fhirpath.equality import distinct, key_of, union
 from fhir_server.fhirpath.functions.build import (
     arity,
@@ -18,13 +19,15 @@ from fhir_server.fhirpath.functions.build import (
 )
 from fhir_server.fhirpath.nodes import EMPTY, Env, Node, Nodes, integer, single
 from fhir_server.fhirpath.operators import compare
-from fhir_server.fhirpath.paths import Types
+from fhir_server.fhirpath.paths import Option, Types
 from fhir_server.fhirpath.syntax import Sign, Tree
 
 
 def _where(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
     arity("where", arguments, 1)
     test, run = criteria(compiler, source, arguments[0]), loop_source(compiler, source, arguments[0])
+    if run is source.run and source.chain and not source.chain[-1].primitive:
+        return some_of(source, _of_children(source.chain, test))
     if not compiler.uses_loop(arguments[0]):
         return some_of(source, lambda this, env: [node for node in run(this, env) if test(node, env)])
 
@@ -35,6 +38,25 @@ def _where(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], th
         return found
 
     return some_of(source, chosen)
+
+
+def _of_children(chain: tuple[Option, ...], test: ItemTest) -> Run:
+    """The criterion asked of each object as it is met, without collecting all of them."""
+    json, type_ = chain[-1].json, chain[-1].type or ""
+    parents = chains.fused(chain[:-1]) if len(chain) > 1 else None
+
+    def chosen(this: Nodes, env: Env) -> Nodes:
+        found: Nodes = []
+        for node in this if parents is None else parents(this, env):
+            held = node[1].get(json)
+            if held is not None:
+                for value in held if type(held) is list else (held,):
+                    child = (type_, value, None)
+                    if test(child, env):
+                        found.append(child)
+        return found
+
+    return chosen
 
 
 def _select(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:

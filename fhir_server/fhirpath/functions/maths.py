@@ -69,7 +69,7 @@ def _round(nodes: Nodes, digits: Nodes = EMPTY) -> Nodes:
 
 def _power(nodes: Nodes, exponent: Nodes) -> Nodes:
     base, by = single(nodes, "'power'"), single(exponent, "'power'")
-    if base is None or by is None:
+    if base is None or by is None or base[1] is None or by[1] is None:
         return EMPTY
     if KINDS.get(base[0]) not in NUMBERS or KINDS.get(by[0]) not in NUMBERS:
         raise FhirPathError("'power' works on numbers.")

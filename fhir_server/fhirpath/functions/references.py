@@ -25,7 +25,16 @@ def _resolve(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], 
         found = [resource_at(node, env, compiler) for node in nodes]
         return [node for node in found if node is not None]
 
-    return Compiled(resolved, None)
+    def type_of(node: Node, env: Env) -> str | None:
+        value = node[1]
+        text = value.get("reference") if type(value) is dict else value
+        plain = _plain(text, env, compiler) if type(text) is str else None
+        if plain is not None:
+            return plain[0]
+        found = resource_at(node, env, compiler)
+        return None if found is None else found[0]
+
+    return Compiled(resolved, None, type_of=type_of if source.chain == () else None)
 
 
 def resource_at(node: Node, env: Env, compiler: Compiler) -> Node | None:
@@ -37,16 +46,23 @@ def resource_at(node: Node, env: Env, compiler: Compiler) -> Node | None:
     """
     value = node[1]
     text = value.get("reference") if isinstance(value, dict) else value
-    if env.services is None and env.guesses and type(text) is str and env.root[0] != "Bundle":
-        # By far most references, of which nothing else is known here.
-        type_, _, id_ = text.partition("/")
-        if type_ in compiler.paths.resources and ID.match(id_):
-            return type_, {"resourceType": type_, "id": id_}, None
     if isinstance(text, str):
+        plain = _plain(text, env, compiler)
+        if plain is not None:
+            return plain[0], {"resourceType": plain[0], "id": plain[1]}, None
         found = _known(text, node, env)
         if found is not None or text.startswith("#"):
             return found
     return _guess(value, text, compiler) if env.guesses else None
+
+
+def _plain(text: str, env: Env, compiler: Compiler) -> tuple[str, str] | None:
+    """Type and id of a relative reference, where nothing else can be known: by far most are so."""
+    if env.services is None and env.guesses and env.root[0] != "Bundle":
+        type_, _, id_ = text.partition("/")
+        if type_ in compiler.paths.resources and ID.match(id_):
+            return type_, id_
+    return None
 
 
 def _known(text: str, node: Node, env: Env) -> Node | None:

@@ -4,6 +4,7 @@ https://hl7.org/fhirpath/N1/#types, https://hl7.org/fhir/R4/fhirpath.html#functi
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fhir_server.fhirpath import chains
 from fhir_server.fhirpath.compile import Build, Compiler
@@ -36,7 +37,15 @@ def _is(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this:
         type_ = nodes[0][0]
         return type_ == wanted or conforms(type_, wanted)
 
-    return condition(test)
+    type_of = source.type_of
+    if type_of is None:
+        return condition(test)
+
+    def item(node: Node, env: Env) -> bool | None:
+        type_ = type_of(node, env)
+        return None if type_ is None else type_ == wanted or conforms(type_, wanted)
+
+    return item_condition(test, item)
 
 
 def _as(compiler: Compiler, source: Compiled, arguments: tuple[Tree, ...], this: Types) -> Compiled:
@@ -149,7 +158,11 @@ def _has_value_of(compiler: Compiler, source: Compiled, arguments: tuple[Tree, .
         child = node[1].get(json)
         return child is not None and (type(child) is not list or _has_value(run([node], env)))
 
-    return item_condition(lambda this, env: _has_value(run(this, env)), item)
+    def opposite(node: Node, env: Env) -> bool:
+        child = node[1].get(json)
+        return child is None or (type(child) is list and not _has_value(run([node], env)))
+
+    return replace(item_condition(lambda this, env: _has_value(run(this, env)), item), opposite=opposite)
 
 
 def _get_value(nodes: Nodes) -> Nodes:
