@@ -13,7 +13,7 @@ from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_currency, format_decimal
 from flask import g
 
-from fhir_server.core import clock
+from fhir_server.core import clock, dates
 from ui.texts import language, ngettext, say
 
 _MONTHS = 24
@@ -114,10 +114,9 @@ def moment_of(value: str | datetime) -> datetime:
     """A FHIR instant or dateTime as a moment in the clinic's zone; of a date, month or year its beginning."""
     from ui.page import zone
 
-    if isinstance(value, str) and "T" not in value:
-        value = (value + "-01-01")[:10]
-    found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return (found if found.tzinfo else found.replace(tzinfo=zone())).astimezone(zone())
+    if isinstance(value, str):
+        return dates.moment(value, zone())
+    return dates.in_zone(value if value.tzinfo else value.replace(tzinfo=zone()), zone())
 
 
 def _date_of(value: str | date | datetime) -> date:

@@ -20,6 +20,7 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (wall clocks without a zone are compared with it)
 
+_LEAP = re.compile("(:[0-5][0-9]):60")
 _DATE = re.compile(r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01]))?)?\Z").match
 _DATE_TIME = re.compile(
     r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -47,6 +48,29 @@ def parse_range(text: str, zone: tzinfo = UTC) -> tuple[int, int]:
         since = moment - _EPOCH
         lo = (since.days * 86_400 + since.seconds) * _SECOND_US + since.microseconds
     return lo, lo + _width(text, 16, match["fraction"])
+
+
+def stored_range(text: str, zone: tzinfo = UTC) -> tuple[int, int]:
+    """What `parse_range` gives, of a text that is stored: a leap second, which R4 allows there, is the second before
+    it."""
+    return parse_range(_LEAP.sub(r"\1:59", text), zone)
+
+
+def moment(text: str, zone: tzinfo = UTC) -> datetime:
+    """The beginning of a stored date, dateTime or instant, aware, in `zone`, which also applies to text without an
+    offset. What an offset puts before the year 1 or after 9999 is the first or the last that there is."""
+    try:
+        return in_zone(_EPOCH + timedelta(microseconds=stored_range(text, zone)[0]), zone)
+    except OverflowError:
+        return (datetime.max if text.startswith("9") else datetime.min).replace(tzinfo=zone)
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """An aware moment on the clock of a zone; one that has no place on the calendar there is as on its own clock."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.replace(tzinfo=zone)
 
 
 def parse_time(text: str) -> tuple[int, int]:

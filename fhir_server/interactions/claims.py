@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.core.context import Context
-from fhir_server.core.dates import parse_range
+from fhir_server.core.dates import moment, parse_range
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.keys import self_key
 from fhir_server.core.resource_json import decode
@@ -203,8 +203,7 @@ def _stands(ctx: Context, appointment: Mapping[str, Any], before: Mapping[str, A
 
 
 def _has_run_out(expires: str, now: datetime) -> bool:
-    # A leap second is no time here, but may stand in a hold.
-    return parse_range(expires.replace(":60", ":59"))[0] <= parse_range(now.isoformat())[0]
+    return moment(expires) <= now
 
 
 def _hosts(ctx: Context, appointment: Mapping[str, Any]) -> set[str]:

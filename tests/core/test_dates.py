@@ -1,13 +1,13 @@
 """Dates as ranges: the table of forms, and properties over all years."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.core.dates import DAY_US, MAX_US, MIN_US, format_instant, parse_range, parse_time
+from fhir_server.core.dates import DAY_US, MAX_US, MIN_US, format_instant, moment, parse_range, parse_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -123,3 +123,27 @@ def test_any_text_is_a_range_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert MIN_US < lo < hi < MAX_US
+
+
+CASABLANCA, AUCKLAND = ZoneInfo("Africa/Casablanca"), ZoneInfo("Pacific/Auckland")
+MOMENTS = [
+    ("2026-11-24T09:30:00Z", CASABLANCA, "2026-11-24T10:30:00+01:00"),
+    ("2026-11-24", CASABLANCA, "2026-11-24T00:00:00+01:00"),
+    ("2026", UTC, "2026-01-01T00:00:00+00:00"),
+    ("2016-12-31T23:59:60Z", UTC, "2016-12-31T23:59:59+00:00"),
+    ("9999-12-31T23:59:59Z", AUCKLAND, "9999-12-31T23:59:59+13:00"),
+    ("9999-12-31T23:59:59-12:00", AUCKLAND, "9999-12-31T23:59:59.999999+13:00"),
+    ("0001-01-01T00:00:00+14:00", UTC, "0001-01-01T00:00:00+00:00"),
+]
+
+
+@pytest.mark.parametrize(("text", "zone", "expected"), MOMENTS)
+def test_a_stored_moment_is_always_on_the_calendar(text: str, zone: tzinfo, expected: str) -> None:
+    found = moment(text, zone)
+    assert found == datetime.fromisoformat(expected)
+    assert found.isoformat() == expected
+
+
+def test_a_stored_moment_is_one() -> None:
+    with pytest.raises(ValueError, match="not a FHIR"):
+        moment("tomorrow")

@@ -24,8 +24,7 @@ def wall(instant: str) -> str:
 
 def wall_span(start: str, end: str) -> tuple[str, str]:
     """Start and end on the wall. Where the clock is set back meanwhile, the end still comes after the start."""
-    zone = page.zone()
-    first, last = (datetime.fromisoformat(each).astimezone(zone).replace(tzinfo=None) for each in (start, end))
+    first, last = (moment_of(each).replace(tzinfo=None) for each in (start, end))
     if last <= first:
         last = first + _SHORTEST
     return first.isoformat(timespec="seconds"), last.isoformat(timespec="seconds")

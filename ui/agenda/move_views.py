@@ -240,5 +240,6 @@ def _name(appointment: Resource) -> str:
 
 
 def _minutes(appointment: Resource) -> int:
-    start, end = (datetime.fromisoformat(appointment[name]) for name in ("start", "end"))
-    return int((end - start).total_seconds()) // 60
+    start = appointment["start"]
+    end = appointment.get("end") or start
+    return int((formats.moment_of(end) - formats.moment_of(start)).total_seconds()) // 60

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from fhir_server.core.dates import moment
 from ui import formats
 
 Resource = dict[str, Any]
@@ -54,7 +55,7 @@ def name_of(reference: Mapping[str, Any], known: Mapping[str, Resource]) -> str:
 
 def instant(text: str | None) -> datetime | None:
     """A FHIR instant as a moment."""
-    return datetime.fromisoformat(text) if text else None
+    return moment(text) if text else None
 
 
 def id_of(reference: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fhir_server.core import dates
 from ui.portal.enable_when import token_of
 from ui.portal.question_tree import Answer, Node, value_of
 
@@ -130,7 +131,7 @@ def typed_of(node: Node, zone: ZoneInfo) -> list[str]:
 def _shown(answer: Answer, zone: ZoneInfo) -> str:
     moment = answer.get("valueDateTime")
     if moment is not None and "T" in moment:
-        return datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+        return dates.moment(moment, zone).strftime("%Y-%m-%dT%H:%M")
     clock = answer.get("valueTime")
     return str(clock)[:5] if clock is not None else token_of(answer)
 

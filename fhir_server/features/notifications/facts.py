@@ -1,11 +1,11 @@
 """What messages need to know of an Appointment, a ticket or a person. Pure reading of resources."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from fhir_server.core.context import Tenant
-from fhir_server.core.dates import parse_range
+from fhir_server.core.dates import moment, stored_range
 from fhir_server.core.references import parse_literal
 from fhir_server.features.notifications.quiet_hours import zone_of
 
@@ -28,9 +28,7 @@ def extension(resource: Resource, url: str) -> Resource:
 
 def instant(text: str | None) -> datetime | None:
     """The beginning of a FHIR date, dateTime or instant, in UTC."""
-    if not text:
-        return None
-    return datetime.fromtimestamp(parse_range(text)[0] / 1_000_000, UTC)
+    return moment(text) if text else None
 
 
 def start_of(appointment: Resource) -> datetime | None:
@@ -155,7 +153,7 @@ def in_period(period: Resource, now: datetime) -> bool:
     """Whether a moment lies in a Period, both ends as wide as they are written."""
     start, end = period.get("start"), period.get("end")
     us = int(now.timestamp() * 1_000_000)
-    return (not start or parse_range(start)[0] <= us) and (not end or us < parse_range(end)[1])
+    return (not start or stored_range(start)[0] <= us) and (not end or us < stored_range(end)[1])
 
 
 def _participants(appointment: Resource, base: str, types: tuple[str, ...]) -> list[str]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Conflict, Unprocessable
 from fhir_server.core.keys import self_key
 from fhir_server.features.queue import estimate, policy, visits
@@ -173,7 +174,7 @@ def begin_visit(
 
 def appointed(booking: dict[str, Any] | None) -> datetime | None:
     """When a booking begins."""
-    return None if booking is None or "start" not in booking else datetime.fromisoformat(booking["start"])
+    return None if booking is None or "start" not in booking else moment(booking["start"])
 
 
 def patient_key(reference: str) -> int | None:

@@ -13,6 +13,7 @@ from typing import Any
 import phonenumbers
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import NotFound
 from fhir_server.core.keys import self_key
 from fhir_server.features.queue import check_in_code, configuration, links
@@ -37,7 +38,7 @@ class Visitor:
     def away(self, now: datetime) -> tuple[int, float]:
         """How far off the visit is: those with a booking first, then those whose hour is nearest."""
         start = (self.booking or {}).get("start")
-        return (0, abs((datetime.fromisoformat(start) - now).total_seconds())) if start else (1, 0.0)
+        return (0, abs((moment(start) - now).total_seconds())) if start else (1, 0.0)
 
 
 def expected(ctx: Context, here: Place) -> list[Visitor]:

@@ -9,14 +9,14 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
-from fhir_server.core.dates import parse_range
+from fhir_server.core.dates import moment, stored_range
 from fhir_server.core.errors import Invalid, Issue, Unprocessable, outcome
 from fhir_server.core.messages import FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.features.scheduling import absence_blocks, offers
 from fhir_server.features.scheduling.absence_blocks import Absence
 from fhir_server.features.scheduling.callers import patients_of, seen
-from fhir_server.features.scheduling.fields import HOLD_EXPIRES, Resource, extension, instant, moment
+from fhir_server.features.scheduling.fields import HOLD_EXPIRES, Resource, extension, instant
 from fhir_server.features.scheduling.impacted import references_of
 from fhir_server.features.scheduling.offers import Place
 from fhir_server.features.scheduling.parameters import rules_of
@@ -137,8 +137,8 @@ def period_of(period: Mapping[str, Any], zone: ZoneInfo) -> tuple[datetime, date
     `Unprocessable`."""
     if "start" not in period or "end" not in period:
         raise Invalid("period needs a start and an end.", expression="http.period", code="required")
-    start = parse_range(period["start"], zone)[0]
-    first, last = parse_range(period["end"], zone)
+    start = stored_range(period["start"], zone)[0]
+    first, last = stored_range(period["end"], zone)
     end = last if len(period["end"]) <= 10 else first
     # In microseconds: datetimes end before what a Period can say does.
     if not all(_AGE[0] <= each <= _AGE[1] for each in (start, end)):

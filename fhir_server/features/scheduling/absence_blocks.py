@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
-from fhir_server.features.scheduling.fields import Resource, instant, moment
+from fhir_server.core.dates import moment
+from fhir_server.features.scheduling.fields import Resource, instant
 from fhir_server.features.scheduling.free import Agendas, agendas
 from fhir_server.features.scheduling.hours import Span, minutes_of, moment_of
 from fhir_server.features.scheduling.offers import Place

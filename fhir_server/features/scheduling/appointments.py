@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import FhirError, Issue, Unprocessable
 from fhir_server.features.scheduling import booking, callers, slots, targets
 from fhir_server.features.scheduling.asked import check_hosts, check_span
@@ -15,7 +16,6 @@ from fhir_server.features.scheduling.fields import (
     OVERBOOKED,
     Resource,
     extension,
-    moment,
     tags,
 )
 from fhir_server.features.scheduling.patients import Person

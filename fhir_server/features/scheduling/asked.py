@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Conflict, FhirError, Forbidden, Invalid, NotFound, Unprocessable
 from fhir_server.core.references import parse_literal
 from fhir_server.features.scheduling import callers
@@ -20,7 +21,6 @@ from fhir_server.features.scheduling.fields import (
     drop_tags,
     expiry,
     instant,
-    moment,
     tags,
 )
 from fhir_server.features.scheduling.visit import Visit, proposed, visit_by_proposal, visit_of

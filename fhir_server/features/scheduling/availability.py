@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fhir_server.features.scheduling.fields import micros
+from fhir_server.core.dates import stored_range
 from fhir_server.features.scheduling.holidays import public_holidays
 from fhir_server.features.scheduling.hours import (
     DAY,
@@ -76,10 +76,10 @@ class Window:
 def bounds(text: tuple[str, str], clock: WallClock) -> Span:
     """The minutes of a period: a date as its end means all of that day on the clinic's clock."""
     start, end = text
-    lo = micros(start, clock.zone)[0] // _MINUTE_US if start else _EVER[0]
+    lo = stored_range(start, clock.zone)[0] // _MINUTE_US if start else _EVER[0]
     if not end:
         return lo, _EVER[1]
-    first, last = micros(end, clock.zone)
+    first, last = stored_range(end, clock.zone)
     return lo, -(-(last if len(end) <= 10 else first) // _MINUTE_US)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.features.scheduling import ics
-from fhir_server.features.scheduling.fields import HOLD_EXPIRES, WALL_TIME, extension, moment
+from fhir_server.features.scheduling.fields import HOLD_EXPIRES, WALL_TIME, extension
 from fhir_server.features.scheduling.ics import Person, Visit
 from fhir_server.features.scheduling.words import words
 from fhir_server.interactions import stored

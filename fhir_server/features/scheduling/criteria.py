@@ -11,10 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
-from fhir_server.core.dates import parse_range
+from fhir_server.core.dates import moment, parse_range
 from fhir_server.core.errors import Invalid, Issue, TooCostly, Unprocessable
 from fhir_server.features.scheduling import timing
-from fhir_server.features.scheduling.fields import expiry, moment
+from fhir_server.features.scheduling.fields import expiry
 from fhir_server.features.scheduling.hours import DAY, Spans, merged, minutes_of, moment_of
 from fhir_server.features.scheduling.offers import Offer, Resource, codings
 from fhir_server.interactions.acting import as_server

@@ -1,12 +1,11 @@
 """What booking reads and writes in an Appointment besides its elements: extensions, tags, series. No I/O."""
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_server.core.dates import parse_range
+from fhir_server.core.dates import moment
 
 E = "urn:salam:StructureDefinition:"
 HOLD_EXPIRES = f"{E}hold-expires"
@@ -22,8 +21,6 @@ OVERBOOKED, LATE_CANCEL, EXTENDED = "overbooked", "late-cancel", "hold-extended"
 # What a hold was before, and is again when it ends: a visit that was waited or asked for.
 HELD_FROM = {"waitlist": "held-from-waitlist", "proposed": "held-from-proposed"}
 PROPOSAL = "proposal-"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAP = re.compile("(:[0-5][0-9]):60")
 
 Resource = dict[str, Any]
 
@@ -62,21 +59,6 @@ def drop_tags(resource: Resource, system: str, *codes: str) -> None:
     ]
     _put(meta, "tag", kept)
     _put(resource, "meta", meta)
-
-
-def micros(text: str, zone: tzinfo = UTC) -> tuple[int, int]:
-    """What core.dates.parse_range gives; a leap second, which R4 allows in a stored time, is the second before it."""
-    return parse_range(_LEAP.sub(r"\1:59", text), zone)
-
-
-def moment(text: str) -> datetime:
-    """The instant of a FHIR dateTime or instant, aware, in UTC. What an offset puts before the year 1 or after 9999 is
-    the first or the last that there is."""
-    try:
-        return _EPOCH + timedelta(microseconds=micros(text)[0])
-    except OverflowError:
-        last = text.startswith("9")
-        return datetime.max.replace(tzinfo=UTC) if last else datetime.min.replace(tzinfo=UTC)
 
 
 def instant(time: datetime, zone: ZoneInfo | None = None) -> str:

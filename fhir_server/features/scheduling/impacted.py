@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Unprocessable
 from fhir_server.core.messages import FhirResponse
 from fhir_server.core.resource_json import encode
 from fhir_server.features.scheduling import availability, callers, offers, slots
-from fhir_server.features.scheduling.fields import actors, instant, moment
+from fhir_server.features.scheduling.fields import actors, instant
 from fhir_server.features.scheduling.free import window
 from fhir_server.features.scheduling.hours import Span, contains, minutes_of
 from fhir_server.features.scheduling.offers import Offer

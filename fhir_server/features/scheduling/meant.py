@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Unprocessable
-from fhir_server.features.scheduling.fields import actors, moment
+from fhir_server.features.scheduling.fields import actors
 from fhir_server.features.scheduling.offers import Catalogue, codings
 from fhir_server.features.scheduling.proposals import MOST_SCHEDULES
 from fhir_server.interactions.acting import as_server

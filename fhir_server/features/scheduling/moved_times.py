@@ -11,10 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import FhirError
 from fhir_server.features.scheduling import slots
 from fhir_server.features.scheduling.calendar import is_zone
-from fhir_server.features.scheduling.fields import WALL_TIME, extension, instant, moment, set_extension, wall_time
+from fhir_server.features.scheduling.fields import WALL_TIME, extension, instant, set_extension, wall_time
 from fhir_server.interactions import stored
 from fhir_server.interactions.changes import Changes
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 from fhir_server.core.keys import self_key
 from fhir_server.core.resource_json import decode
 from fhir_server.features.scheduling import callers
-from fhir_server.features.scheduling.fields import Resource, expiry, moment
+from fhir_server.features.scheduling.fields import Resource, expiry
 from fhir_server.features.scheduling.visit import Visit
 from fhir_server.interactions import stored
 from fhir_server.interactions.acting import may_write

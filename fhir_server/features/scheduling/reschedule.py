@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Conflict, Forbidden, Invalid, Unprocessable
 from fhir_server.core.messages import FhirResponse
 from fhir_server.features.scheduling import booking, callers, slots, targets
@@ -18,7 +19,6 @@ from fhir_server.features.scheduling.fields import (
     drop_tags,
     extension,
     instant,
-    moment,
     set_extension,
     wall_time,
 )

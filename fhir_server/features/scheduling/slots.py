@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.keys import self_key
-from fhir_server.features.scheduling.fields import BOOKING, OVERBOOKED, Resource, instant, moment, set_tag
+from fhir_server.features.scheduling.fields import BOOKING, OVERBOOKED, Resource, instant, set_tag
 from fhir_server.features.scheduling.visit import Visit
 from fhir_server.interactions import stored
 from fhir_server.interactions.acting import as_server

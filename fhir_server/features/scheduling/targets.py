@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Forbidden, Invalid, PreconditionFailed, Unprocessable
 from fhir_server.features.scheduling import callers
 from fhir_server.features.scheduling.asked import appointment_id as reference_id
-from fhir_server.features.scheduling.fields import PROPOSAL, SERIES, Resource, moment, series_of
+from fhir_server.features.scheduling.fields import PROPOSAL, SERIES, Resource, series_of
 from fhir_server.features.scheduling.visit import Visit, visit_of
 from fhir_server.interactions import stored
 from fhir_server.interactions.acting import as_server, check_staff, is_staff, may_write

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_server.core.dates import parse_time
+from fhir_server.core.dates import parse_time, stored_range
 from fhir_server.core.errors import Unprocessable
 from fhir_server.features.scheduling.availability import Window, bounds
-from fhir_server.features.scheduling.fields import micros
 from fhir_server.features.scheduling.hours import DAY, Span, Spans, Weekly, intersection, merged, week
 from fhir_server.features.scheduling.parameter_values import WEEKDAYS
 
@@ -83,7 +82,7 @@ def _codes(timing: Mapping[str, Any]) -> list[str]:
 
 def _event(text: str, window: Window) -> Span:
     """A day, a month, or the hour that begins at a time."""
-    lo, hi = micros(text, window.clock.zone)
+    lo, hi = stored_range(text, window.clock.zone)
     start = lo // _MINUTE_US
     return (start, hi // _MINUTE_US) if len(text) <= 10 else (start, start + _HOUR)
 

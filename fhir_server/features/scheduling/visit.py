@@ -9,9 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import NotFound, Unprocessable
 from fhir_server.features.scheduling import bookable, meant, proposals
-from fhir_server.features.scheduling.fields import E, instant, moment, wall_time
+from fhir_server.features.scheduling.fields import E, instant, wall_time
 from fhir_server.features.scheduling.free import FreeTime, Question
 from fhir_server.features.scheduling.hours import DAY, minutes_of, moment_of
 from fhir_server.features.scheduling.offers import Offer, Place, codings, load

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import moment
 from fhir_server.core.errors import Conflict, FhirError
 from fhir_server.features.scheduling import booking, callers, offers, patients, slots
 from fhir_server.features.scheduling.fields import (
@@ -14,7 +15,6 @@ from fhir_server.features.scheduling.fields import (
     expiry,
     extension,
     instant,
-    moment,
     set_extension,
 )
 from fhir_server.features.scheduling.patients import Person

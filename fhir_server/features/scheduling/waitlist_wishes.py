@@ -8,8 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhir_server.core.context import Context
+from fhir_server.core.dates import stored_range
 from fhir_server.features.scheduling.callers import patients_of
-from fhir_server.features.scheduling.fields import extension, micros
+from fhir_server.features.scheduling.fields import extension
 from fhir_server.features.scheduling.free import FreeTime, Question
 from fhir_server.features.scheduling.hours import Span, contains, merged, minutes_of
 from fhir_server.features.scheduling.offers import Catalogue, Offer, codings
@@ -79,10 +80,10 @@ def wish_of(ctx: Context, rid: int, appointment: Json) -> Wish:
 def minutes_in(period: Json, zone: ZoneInfo) -> Span:
     """A period in UTC minutes; days are the zone's, and an end that is a day means all of it."""
     start, end = period.get("start"), period.get("end")
-    lo = micros(start, zone)[0] // _MINUTE_US if start else 0
+    lo = stored_range(start, zone)[0] // _MINUTE_US if start else 0
     if not end:
         return lo, _FOREVER
-    first, last = micros(end, zone)
+    first, last = stored_range(end, zone)
     return lo, (last if len(end) <= 10 else first) // _MINUTE_US
 
 

@@ -369,7 +369,7 @@ def test_nothing_due_is_three_round_trips(clinic: Clinic, provider: Scripted, mo
     calls: list[int] = []
     send = type(ctx.db)._send
     monkeypatch.setattr(
-        type(ctx.db), "_send", lambda self, statements: calls.append(len(statements)) or send(self, statements)
+        type(ctx.db), "_send", lambda self, statements, *how: calls.append(len(statements)) or send(self, statements, *how)
     )
     delivery.tend(ctx)
     assert len(calls) <= 3

@@ -14,10 +14,12 @@ QUEUE = {
     "url": "urn:salam:StructureDefinition:queue-configuration",
     "extension": [{"url": "prefix", "valueString": "O"}, {"url": "timezone", "valueCode": "Africa/Casablanca"}],
 }
+# What other systems write for "for ever" and "long ago", and a leap second. Some are on no calendar in another zone.
+EDGES = ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999-12:00", "0001-01-01T00:00:00+14:00", "2016-12-31T23:59:60Z")
 # A code that nobody knows, in no words.
 BARE: Json = {"coding": [{"system": "urn:x"}]}
 PATIENTS: list[Json] = [
-    {}, {"name": [{"text": "Somebody"}]}, {"birthDate": "1980", "name": [{"given": ["Nora"]}]},
+    {}, {"birthDate": "9999-12-31", "deceasedDateTime": EDGES[0]}, {"name": [{"text": "Somebody"}]}, {"birthDate": "1980", "name": [{"given": ["Nora"]}]},
     {"birthDate": "1980-05", "name": [{"family": "Fall"}], "telecom": [{"system": "phone"}, {"system": "other", "value": "061"}], "address": [{"text": "Rue"}]},
     {"deceasedDateTime": "2020", "identifier": [{"system": "urn:x"}, {"value": "7"}], "contact": [{"telecom": [{"system": "phone"}]}]},
 ]  # fmt: skip
@@ -79,6 +81,38 @@ def of_a_patient(who: str, practitioner: str) -> Iterator[Json]:
     yield {"resourceType": "Appointment", "status": "cancelled", "participant": [{"actor": me, "status": "declined"}]}
     yield {"resourceType": "Appointment", "status": "waitlist", "participant": [{"actor": me, "status": "tentative"}],
            "requestedPeriod": [{"start": year}]}  # fmt: skip
+
+
+def at_the_edge(who: str, practitioner: str, at: str) -> Iterator[Json]:
+    """Records about `Patient/id` at a moment that hardly is on the calendar."""
+    me, span = {"reference": who}, {"start": at, "end": at}
+    participant = [{"actor": me, "status": "accepted"}]
+    for category in ("laboratory", "vital-signs"):
+        for more in ({"effectiveDateTime": at}, {"effectivePeriod": span}, {"issued": at}):
+            yield {"resourceType": "Observation", "status": "final", "code": {"text": "c"}, "subject": me, "valueQuantity": {"value": 1},
+                   "category": [concept(TERMINOLOGY + "observation-category", category)], **more}  # fmt: skip
+    yield {"resourceType": "DocumentReference", "status": "current", "subject": me, "date": at, "content": [{"attachment": {"url": "urn:x", "creation": at}}]}
+    yield {"resourceType": "DiagnosticReport", "status": "final", "code": BARE, "subject": me, "issued": at, "effectiveDateTime": at}
+    for status in ("finished", "in-progress"):
+        yield {"resourceType": "Encounter", "status": status, "class": {"code": "AMB"}, "subject": me, "period": span,
+               "participant": [{"individual": {"reference": practitioner}}]}  # fmt: skip
+    yield {"resourceType": "Composition", "status": "final", "type": BARE, "subject": me, "date": at, "author": [{"reference": practitioner}], "title": "x"}
+    yield {"resourceType": "Condition", "subject": me, "onsetDateTime": at, "recordedDate": at, "clinicalStatus": concept(TERMINOLOGY + "condition-clinical", "active")}
+    yield {"resourceType": "AllergyIntolerance", "patient": me, "onsetDateTime": at, "recordedDate": at,
+           "clinicalStatus": concept(TERMINOLOGY + "allergyintolerance-clinical", "active")}  # fmt: skip
+    yield {"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": me, "authoredOn": at, "medicationCodeableConcept": {"text": "x"}}
+    yield {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": me, "authoredOn": at, "occurrenceDateTime": at}
+    yield {"resourceType": "Immunization", "status": "completed", "patient": me, "vaccineCode": BARE, "occurrenceDateTime": at}
+    yield {"resourceType": "Procedure", "status": "completed", "subject": me, "performedDateTime": at}
+    yield {"resourceType": "Communication", "status": "completed", "subject": me, "recipient": [me], "sent": at, "received": at, "payload": [{"contentString": "x"}]}
+    yield {"resourceType": "Invoice", "status": "issued", "subject": me, "date": at}
+    yield {"resourceType": "QuestionnaireResponse", "status": "completed", "subject": me, "authored": at}
+    yield {"resourceType": "Consent", "status": "active", "patient": me, "scope": BARE, "category": [BARE], "policyRule": BARE, "dateTime": at, "provision": {"period": span}}
+    yield {"resourceType": "Appointment", "status": "waitlist", "participant": participant, "requestedPeriod": [span], "created": at}
+    if not at.endswith(":60Z"):
+        start, end = at.replace("59:59", "59:00"), at.replace("T00:00", "T00:30")
+        for status in ("proposed", "cancelled", "booked"):
+            yield {"resourceType": "Appointment", "status": status, "start": start, "end": end, "participant": participant}
 
 
 def appointments(client: Client, people: list[str]) -> list[Json]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.client import Client
 from tests.ui.conftest import Demo, Person
-from tests.ui.odd.records import PATIENTS, QUEUE, Json, appointments, of_a_patient
+from tests.ui.odd.records import EDGES, PATIENTS, QUEUE, Json, appointments, at_the_edge, of_a_patient
 from tests.ui.test_every_page import ELSEWHERE, path_of, rules, said
 
 ROLES = ("", "patient", "receptionist", "nurse", "practitioner", "billing", "manager", "owner", "board", "kiosk")
@@ -45,7 +45,8 @@ def odd(clinic: Demo) -> Odd:
     visits = [each["id"] for each in appointments(client, [*people, DOCTOR, f"Practitioner/{nobody}", f"PractitionerRole/{role}", f"Location/{place}"])]
     invoices = []
     for who in (*people[:2], "Patient/demo-0001"):
-        made = [(each["resourceType"], stored(client, each)) for each in of_a_patient(who, DOCTOR)]
+        records = [*of_a_patient(who, DOCTOR), *(each for at in EDGES for each in at_the_edge(who, DOCTOR, at))]
+        made = [(each["resourceType"], stored(client, each)) for each in records]
         invoices += [id_ for kind, id_ in made if kind == "Invoice"]
     return {
         "patient_id": [*patients, "demo-0001"], "resource_id": patients, "visit_id": visits, "appointment_id": visits, "portal_visit": visits,
