@@ -62,6 +62,12 @@ def _job(row: Row) -> Job:
     return Job(type_, code, url, status, int(done), int(total), int(last), message)
 
 
+def writers_end(tenant_id: int) -> Statement:
+    """Waits until what is being written by older definitions, or an older policy, is committed; holds until the
+    transaction ends."""
+    return "SELECT pg_advisory_xact_lock($1, $2)", (_DEFINITIONS_LOCK, tenant_id)
+
+
 _COUNT = "SELECT count(*) FROM token WHERE tenant_id = $1 AND key = ANY($2::bigint[])"
 
 
@@ -71,8 +77,7 @@ def start_job(db: Session, tenant_id: int, job: Job, types: Sequence[str]) -> in
     New transactions find the new definitions, because the job was committed together with the raised registry version.
     """
     keys = wire.bigints([type_key(name) for name in types])
-    wait = ("SELECT pg_advisory_xact_lock($1, $2)", (_DEFINITIONS_LOCK, tenant_id))
-    rows = db.run([wait, (_COUNT, (tenant_id, keys))], final=True)[1]
+    rows = db.run([writers_end(tenant_id), (_COUNT, (tenant_id, keys))], final=True)[1]
     return int(rows[0][0] or b"0")
 
 

@@ -1,12 +1,19 @@
 """fhir-server validate: what is stored, by the rules of now."""
 
 import json
+import time
+from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from fhir_server.cli import commands
+from fhir_server.interactions.acting import server_context
+from fhir_server.interactions.worlds import refresh
+from fhir_server.interactions.write import create
+from fhir_server.rest.dispatch import session
 from tests.client import Client
 from tests.conftest import TestTenant
 
@@ -70,3 +77,53 @@ def test_the_policy_is_set_from_a_file(tenant: TestTenant, client: Client, tmp_p
     assert client.create({"resourceType": "Patient"})["meta"]["tag"] == [
         {"system": "urn:salam:CodeSystem:validation", "code": "invalid"}
     ]
+
+
+def test_what_is_being_written_by_an_older_policy_is_not_walked_past(tenant: TestTenant) -> None:
+    """It begins when the writers of before have ended."""
+    written, go_on, ended = Event(), Event(), Event()
+    before = run(tenant, "--type", "Patient")[1]["resources"]
+    found: list[Json] = []
+
+    def write() -> None:
+        db = session()
+        ctx = server_context(db, refresh(db, tenant.slug))
+        db.enter(tenant.id, None, ctx.registry.version, writing=True)
+        with db.hold():
+            create(ctx, "Patient", {"resourceType": "Patient", "name": [{"family": "Late"}]})
+            written.set()
+            go_on.wait(60)
+        db.commit()
+        db.close()
+
+    def walk() -> None:
+        found.append(run(tenant, "--type", "Patient")[1])
+        ended.set()
+        session().close()
+
+    writer, walker = Thread(target=write), Thread(target=walk)
+    writer.start()
+    assert written.wait(60)
+    walker.start()
+    try:
+        wait_until(lambda: ended.is_set() or _waits(tenant))
+        assert not ended.is_set()
+    finally:
+        go_on.set()
+        writer.join()
+        walker.join()
+    assert found[0]["resources"] == before + 1
+
+
+_WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 7 AND objid = $1 AND NOT granted"
+
+
+def _waits(tenant: TestTenant) -> bool:
+    return bool(session().plain([(_WAITING, (tenant.id,))])[0])
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
