@@ -1,7 +1,6 @@
 """What becomes of data that breaks rules, by the tenant's policy: refused, kept and tagged, or only told."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -275,20 +274,6 @@ def test_the_policy_is_shown_and_taken_back(clinic: Client, home: TestTenant) ->
     assert home.client("system/*.cruds").get("$validation-policy").status == 200
 
 
-def test_a_transaction_that_is_undone_leaves_the_profiles_as_they_were(clinic: Client) -> None:
-    """Within it the definition is gone already; what was found then is not what holds afterwards."""
-    found = clinic.search(f"StructureDefinition?url={PROFILE}")[0]["id"]
-    entries: list[Json] = [
-        {"request": {"method": "DELETE", "url": f"StructureDefinition/{found}"}},
-        {"request": {"method": "POST", "url": "Patient/$validate"}, "resource": claiming(PATIENT, PROFILE)},
-        {"request": {"method": "GET", "url": "Patient/none"}},
-    ]
-    assert clinic.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries}).status == 404
-    assert clinic.post("Patient", claiming(PATIENT, PROFILE)).status == 201
-    refused = clinic.post("Patient", claiming(without(PATIENT, "gender"), PROFILE))
-    assert (refused.status, [issue["expression"] for issue in refused.issues]) == (422, [["Patient.gender"]])
-
-
 REFUSED: list[tuple[Json, int]] = [
     ({"mode": "sometimes"}, 422),
     ({"unknown": "never"}, 422),
@@ -303,27 +288,6 @@ REFUSED: list[tuple[Json, int]] = [
 def test_policies_that_cannot_work_are_refused(clinic: Client, values: Json, status: int) -> None:
     assert policy(clinic, **values).status == status
     assert policy(clinic, type="Patient", mode="tag").status == 200
-
-
-def test_changes_of_several_types_at_once_are_all_kept(home: TestTenant) -> None:
-    types, client = ("Patient", "Observation", "Condition", "Encounter"), home.client()
-    with ThreadPoolExecutor(len(types)) as pool:
-        answers = list(pool.map(lambda name: policy(client, type=name, mode="tag").status, types))
-    assert answers == [200] * len(types)
-    shown = client.get("$validation-policy").json["parameter"]
-    assert {row["part"][0].get("valueCode") for row in shown[:-1]} == set(types)
-
-
-def test_changes_within_one_transaction_are_all_kept(home: TestTenant) -> None:
-    def entry(name: str) -> Json:
-        given = [{"name": "type", "valueCode": name}, {"name": "mode", "valueCode": "tag"}]
-        resource = {"resourceType": "Parameters", "parameter": given}
-        return {"resource": resource, "request": {"method": "POST", "url": "$change-validation-policy"}}
-
-    client = home.client()
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry("Patient"), entry("Observation")]}
-    assert client.post("", bundle).status == 200
-    assert len(client.get("$validation-policy").json["parameter"]) == 3
 
 
 def test_only_who_may_changes_the_policy(home: TestTenant) -> None:
