@@ -229,6 +229,11 @@ def coded(concept: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> st
     ))  # fmt: skip
 
 
+def code(concept: Mapping[str, Any] | None) -> str:
+    """The first code of a CodeableConcept. "" for none."""
+    return next((str(each["code"]) for each in (concept or {}).get("coding", ()) if each.get("code")), "")
+
+
 def short_reference(value: Mapping[str, Any] | None) -> str:
     """What a Reference is shown as: its display, else `Type/id`."""
     return str((value or {}).get("display") or (value or {}).get("reference", ""))
@@ -248,6 +253,6 @@ def slim(text: str, longest: int = 80) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "person": person, "initials": initials, "age": age, "phone": phone, "telecom": telecom, "day": day,
     "short_day": short_day, "date_of": date_of, "time": time, "moment": moment, "since": since,
-    "minutes_range": minutes_range, "money": money, "number": number, "quantity": quantity, "coded": coded,
+    "minutes_range": minutes_range, "money": money, "number": number, "quantity": quantity, "coded": coded, "code": code,
     "short_reference": short_reference, "extension": extension, "slim": slim,
 }  # fmt: skip

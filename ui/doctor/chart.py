@@ -78,7 +78,7 @@ def read(patient_id: str) -> Chart:
         "DiagnosticReport": ("DiagnosticReport", {"patient": who, "_count": 50, "_sort": "-date"}),
         "Appointment": (
             "Appointment",
-            {"patient": who, "date": f"ge{page.today().isoformat()}", "_count": 10, "_sort": "date"},
+            {"patient": who, "date": page.of_today()[0], "_count": 10, "_sort": "date"},
         ),
         "ServiceRequest": ("ServiceRequest", {"patient": who, "_count": 50, "_sort": "-authored"}),
         "Task": ("Task", {"patient": who, "ticket-state": "waiting,called,serving", "_count": 10}),

@@ -117,8 +117,9 @@ def _window(ctx: Context, values: Mapping[str, Any]) -> tuple[int, int]:
     hi = last if len(values["end"]) <= 10 else first
     if hi <= lo:
         raise Invalid("The end is not after the start.", expression="http.end", code="value")
-    if hi > _LAST_US:
-        raise Unprocessable(f"$find looks ahead to {_LAST_YEAR}.", expression="http.end", code="business-rule")
+    if lo < 0 or hi > _LAST_US:
+        text = f"$find looks at times from 1970 to {_LAST_YEAR}."
+        raise Unprocessable(text, expression="http.start" if lo < 0 else "http.end", code="business-rule")
     if hi - lo > MOST_DAYS * DAY * _MINUTE_US:
         raise TooCostly(f"$find looks at {MOST_DAYS} days at most. Ask for a shorter time.", expression="http.end")
     return -(-lo // _MINUTE_US), hi // _MINUTE_US

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from icalendar import Timezone
+
+from fhir_server.core.dates import in_zone
 
 _PRODUCT = "-//Salam//Appointments//EN"
 # A hint only: Google and Outlook ask again when they like, after hours.
@@ -67,8 +69,8 @@ def calendar(visits: Sequence[Visit], *, name: str, method: str | None = None) -
 
 def _zone(zone: str, visits: Sequence[Visit]) -> bytes:
     """The zone's changes from the year before the first of its visits to the year after the last."""
-    first = min(visit.start for visit in visits).year - 1
-    last = max(visit.end for visit in visits).year + 2
+    first = max(min(visit.start for visit in visits).year - 1, MINYEAR)
+    last = min(max(visit.end for visit in visits).year + 2, MAXYEAR)
     return bytes(Timezone.from_tzinfo(ZoneInfo(zone), zone, date(first, 1, 1), date(last, 1, 1)).to_ical())
 
 
@@ -104,8 +106,8 @@ def _event(visit: Visit) -> Iterator[str]:
 def _local(moment: datetime, zone: str) -> str:
     """What follows the name of a property that is a time."""
     if zone == "UTC":
-        return f":{moment.astimezone(UTC).strftime(_UTC)}"
-    return f";TZID={zone}:{moment.astimezone(ZoneInfo(zone)).strftime('%Y%m%dT%H%M%S')}"
+        return f":{in_zone(moment, UTC).strftime(_UTC)}"
+    return f";TZID={zone}:{in_zone(moment, ZoneInfo(zone)).strftime('%Y%m%dT%H%M%S')}"
 
 
 def _address(person: Person) -> str:

@@ -111,6 +111,7 @@ def test_the_count_limits_entries_but_not_the_total(client: Client) -> None:
         ({"start": "2030-01-01", "end": "2030-03-05"}, 422, "http.end"),
         ({"start": "9999-12-30T00:00:00Z", "end": "9999-12-31T23:59:59Z"}, 422, "http.end"),
         ({"start": "9999-12-31", "end": "9999-12-31"}, 422, "http.end"),
+        ({"start": "0001-01-01T00:00:00%2B14:00", "end": "0001-01-01T00:00:00Z"}, 422, "http.start"),
         ({"start": DAY, "end": DAY, "visit-type": "only-a-system|"}, 400, "http.visit-type"),
         ({"start": DAY, "end": DAY, "practitioner": "Patient/1"}, 400, "http.practitioner"),
         ({"start": DAY, "end": DAY, "practitioner": "https://elsewhere.example/Practitioner/1"}, 400, "http.practitioner"),

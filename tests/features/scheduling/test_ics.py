@@ -119,3 +119,9 @@ def test_a_feed_says_when_to_ask_again() -> None:
     assert "X-PUBLISHED-TTL:PT15M" in found
     assert "X-WR-CALNAME:Dr Ba" in found
     assert "METHOD" not in "".join(found)
+
+
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+def test_a_visit_at_the_edge_of_the_calendar_is_in_it(moment: datetime) -> None:
+    edge = replace(VISIT, start=moment.replace(tzinfo=UTC), end=moment.replace(tzinfo=UTC))
+    assert b"BEGIN:VEVENT" in calendar([edge], name="x")

@@ -21,7 +21,7 @@ BARE: Json = {"coding": [{"system": "urn:x"}]}
 PATIENTS: list[Json] = [
     {}, {"birthDate": "9999-12-31", "deceasedDateTime": EDGES[0]}, {"name": [{"text": "Somebody"}]}, {"birthDate": "1980", "name": [{"given": ["Nora"]}]},
     {"birthDate": "1980-05", "name": [{"family": "Fall"}], "telecom": [{"system": "phone"}, {"system": "other", "value": "061"}], "address": [{"text": "Rue"}]},
-    {"deceasedDateTime": "2020", "identifier": [{"system": "urn:x"}, {"value": "7"}], "contact": [{"telecom": [{"system": "phone"}]}]},
+    {"deceasedDateTime": "2020", "identifier": [{"system": "urn:x"}, {"value": "7", "type": {"coding": [{"display": "x"}]}}], "contact": [{"telecom": [{"system": "phone"}]}]},
 ]  # fmt: skip
 
 
@@ -43,6 +43,7 @@ def of_a_patient(who: str, practitioner: str) -> Iterator[Json]:
         yield {"resourceType": "Observation", "status": "final", "code": {"coding": [{"code": "c"}]}, "subject": me, **more}
     for more in ({}, {"onsetString": "long ago"}, {"onsetAge": {"value": 5, "code": "a", "system": "http://unitsofmeasure.org"}}, {"recordedDate": year, "code": BARE}, {"onsetDateTime": year}):
         yield {"resourceType": "Condition", "subject": me, "clinicalStatus": concept(TERMINOLOGY + "condition-clinical", "active"), **more}
+    yield {"resourceType": "Condition", "subject": me, "clinicalStatus": {"coding": [{"display": "x"}, {"system": TERMINOLOGY + "condition-clinical", "code": "inactive"}]}}
     for more in ({}, {"reaction": [{"manifestation": [BARE]}]}, {"code": BARE}):
         yield {"resourceType": "AllergyIntolerance", "patient": me, "clinicalStatus": active, **more}
     for more in ({"medicationCodeableConcept": BARE}, {"medicationReference": {"display": "x"}, "authoredOn": year}, {"medicationCodeableConcept": {"coding": [{"code": "c"}]}, "dosageInstruction": [{"sequence": 1}]}):
