@@ -1,8 +1,8 @@
 """SNOMED CT's Expression Constraint Language over any system with a hierarchy.
 
-Hierarchy operators, `^`, AND, OR, MINUS, parentheses, `*`, dotted attributes, and refinements with groups,
-cardinalities, reversed attributes and concrete values, and filters on terms and concepts. Not: filters on members,
-history, alternate identifiers, top and bottom of a set.
+Hierarchy operators, top and bottom of a set, `^`, AND, OR, MINUS, parentheses, `*`, dotted attributes, and refinements
+with groups, cardinalities, reversed attributes and concrete values, and filters on terms and concepts. Not: filters on
+members, history, alternate identifiers.
 https://confluence.ihtsdotools.org/display/DOCECL
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from fhir_server.core.errors import TooCostly
 from fhir_server.core.spans import NONE, Spans
 from fhir_server.terminology.ecl_attributes import attribute, names_among, pointed_at
+from fhir_server.terminology.ecl_ends import BOTTOM, TOP, end_of
 from fhir_server.terminology.ecl_filters import Criterion, passing
 from fhir_server.terminology.ecl_refinement import Cardinality, Grouped, Joined, Refinement, refused
 from fhir_server.terminology.ecl_tokens import CARDINALITY, tokens, unquoted
@@ -20,8 +21,10 @@ from fhir_server.terminology.systems import System
 REFSET = "refset"
 _LONGEST, _DEEPEST, _MOST, _MOST_OPERATORS = 4000, 20, 1000, 100
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_HIERARCHY = frozenset({"<", "<<", ">", ">>", "<!", ">!", "<<!", ">>!"})
+_ENDS = frozenset({TOP, BOTTOM})
+_HIERARCHY = frozenset({"<", "<<", ">", ">>", "<!", ">!", "<<!", ">>!", *_ENDS})
 _WITH_ITSELF = frozenset({"<<", ">>", "<<!", ">>!"})
+_OF_EVERY = _WITH_ITSELF | _ENDS
 
 
 def selected(system: System, expression: str) -> Spans:
@@ -101,7 +104,7 @@ class _Reader:
         return pointed_at(self._system, self._names(), concepts, Cardinality())
 
     def _focus(self) -> Spans:
-        every = self._peek() == "*" or (self._peek() in _WITH_ITSELF and self._peek(1) == "*")
+        every = self._peek() == "*" or (self._peek() in _OF_EVERY and self._peek(1) == "*")
         found = self._unfiltered()
         told = False
         while self._peek() == "{" and self._peek(1) == "{":
@@ -185,6 +188,8 @@ class _Reader:
     def _of_all(self, operator: str) -> Spans:
         if operator in ("", *_WITH_ITSELF):
             return self._system.every()
+        if operator in _ENDS:
+            return self._around(operator, self._system.every())
         raise refused(f"{operator} * is not understood here")
 
     def _one(self, token: str) -> Spans:
@@ -201,6 +206,9 @@ class _Reader:
     def _around(self, operator: str, concepts: Spans) -> Spans:
         if not operator:
             return concepts
+        if operator in _ENDS:
+            self._spend(10)
+            return end_of(self._system, operator, concepts)
         self._spend(1)
         found = NONE
         for concept in self._system.page(list(self._few(concepts))):

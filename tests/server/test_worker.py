@@ -75,6 +75,21 @@ def test_one_tenant_is_worked_on_once_at_a_time(tenant: TestTenant, monkeypatch:
     assert called == []
 
 
+def test_one_import_runs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other thread has reminders and the like to do."""
+    called: list[int] = []
+
+    def run_jobs(db: object, tenant_id: int) -> None:
+        called.append(tenant_id)
+        if tenant_id == 1:
+            worker.terminology(2)
+
+    monkeypatch.setattr(worker.imports, "run_jobs", run_jobs)
+    worker.terminology(1)
+    worker.terminology(3)
+    assert called == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("url", "broker"),
     [

@@ -13,7 +13,7 @@ from fhir_server.core.spans import Spans
 from fhir_server.rest.dispatch import session
 from fhir_server.storage import concept_imports, terminology_jobs
 from fhir_server.storage.terminology_jobs import Job
-from fhir_server.terminology import ecl, ecl_refinement
+from fhir_server.terminology import ecl, ecl_ends, ecl_refinement
 from fhir_server.terminology.code_system import CodeSystemTable
 from fhir_server.terminology.ecl_refinement import at_least
 from fhir_server.terminology.importers import importing
@@ -95,6 +95,11 @@ def ask(system: StoredSystem, expression: str) -> list[str]:
 
 
 ROWS: list[tuple[str, str]] = [
+    # Top and bottom of a set.
+    ("!!> (<< 400)", "400"), ("!!> (< 400)", "401 402 403 404 406"), ("!!< (<< 400 MINUS 405)", "401 402 403 404 406"),
+    ("!!> (405 OR 201 OR 402)", "201 402 405"), ("!!> (405 OR 401)", "401"), ("!!< (405 OR 401 OR 400)", "405"),
+    ("!!> 405", "405"), ("!!> (200 MINUS 200)", ""), ("!!> *", ROOT), ("!!> ^ 700", "401 403"),
+    (f"!!> (< 400 : {SITE} = 201)", "401 402 404"),
     # Groups: both in one group, not one here and one there.
     (f"< 400 : {SITE} = 201, {SHAPE} = 302", "401 402 404 405"),
     (f"< 400 : {{ {SITE} = 201, {SHAPE} = 302 }}", "401 405"),
@@ -184,7 +189,7 @@ REFUSED = [
     f"< 400 : {{ {{ {SITE} = 201 }} }}", f"< 400 : {{ {SITE} = 201", "< 400 : { }", "< 400 : {",
     f"< 400 : [3..1] {SITE} = 201", f"< 400 : [1..2] ({SITE} = 201)", f"< 400 : {{ R {SITE} = 201 }}",
     f"< 400 : [0..0] {{ [0..0] {SITE} = 201 }}", f"< 400 : {SITE} >= 201", f"< 400 : R {SITE} != 201",
-    f'< 400 : {COLOUR} > "red"', f"< 400 : {SITE} = #x", "!!> 400", "< 400 {{ M mapTarget = 1 }}", "< 400 {{ dialect = en-gb }}",
+    f'< 400 : {COLOUR} > "red"', f"< 400 : {SITE} = #x", "!! 400", "!!>! 400", "!!> << 400", "< 400 {{ M mapTarget = 1 }}", "< 400 {{ dialect = en-gb }}",
     "< 400 {{ C effectiveTime = 2024 }}", "< 400 {{ C active = maybe }}", '< 400 {{ term = "x" }', "< 400 {{ term = }}",
     "< 400 {{ }}", '< 400 {{ term > "x" }}', "< 400 {{ + HISTORY }}", '< 400 {{ term = wild:"*a*b*c*" }}', "400 .", f"400 . {SITE} .",
     f"< 400 : {SITE} = 201 OR {SITE} = 202 , {SHAPE} = 301", f"< 400 : R {SITE} = #1", "^", "< 400 :", f"< 400 : {SITE}",
@@ -219,3 +224,23 @@ def test_groups_of_too_many_concepts_are_refused(system: StoredSystem, monkeypat
 def test_numbers_in_so_many_sets(sets: list[set[int]], count: int) -> None:
     expected = {n for n in range(31) if sum(n in each for each in sets) >= count}
     assert set(at_least(count, [Spans.of(each) for each in sets])) == expected
+
+
+CODES = sorted(set(CONCEPTS) - {"299"})
+
+
+@given(st.sets(st.sampled_from(CODES), min_size=1))
+def test_the_ends_of_a_set_are_those_that_no_other_is_beyond(system: StoredSystem, some: set[str]) -> None:
+    def kin(code: str, way: str) -> set[str]:
+        return set(ask(system, f"{way} {code}"))
+
+    named = f"({' OR '.join(sorted(some))})"
+    assert set(ask(system, f"!!> {named}")) == {code for code in some if not kin(code, ">") & some}
+    assert set(ask(system, f"!!< {named}")) == {code for code in some if not kin(code, "<") & some}
+
+
+def test_the_ends_of_sets_that_are_too_wide_are_refused(system: StoredSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecl_ends, "_MOST", 3)
+    assert ask(system, "!!> (401 OR 405)") == ["401"]
+    with pytest.raises(TooCostly):
+        ask(system, "!!> (< 400)")
