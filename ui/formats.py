@@ -253,6 +253,6 @@ def slim(text: str, longest: int = 80) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "person": person, "initials": initials, "age": age, "phone": phone, "telecom": telecom, "day": day,
     "short_day": short_day, "date_of": date_of, "time": time, "moment": moment, "since": since,
-    "minutes_range": minutes_range, "money": money, "number": number, "quantity": quantity, "coded": coded, "code": code,
-    "short_reference": short_reference, "extension": extension, "slim": slim,
+    "minutes_range": minutes_range, "money": money, "number": number, "quantity": quantity, "coded": coded,
+    "code": code, "short_reference": short_reference, "extension": extension, "slim": slim,
 }  # fmt: skip

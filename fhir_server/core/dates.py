@@ -62,7 +62,8 @@ def moment(text: str, zone: tzinfo = UTC) -> datetime:
     try:
         return in_zone(_EPOCH + timedelta(microseconds=stored_range(text, zone)[0]), zone)
     except OverflowError:
-        return (datetime.max if text.startswith("9") else datetime.min).replace(tzinfo=zone)
+        last = text.startswith("9")
+        return datetime.max.replace(tzinfo=zone) if last else datetime.min.replace(tzinfo=zone)
 
 
 def in_zone(moment: datetime, zone: tzinfo) -> datetime:

@@ -121,7 +121,7 @@ def test_a_feed_says_when_to_ask_again() -> None:
     assert "METHOD" not in "".join(found)
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+@pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 def test_a_visit_at_the_edge_of_the_calendar_is_in_it(moment: datetime) -> None:
-    edge = replace(VISIT, start=moment.replace(tzinfo=UTC), end=moment.replace(tzinfo=UTC))
+    edge = replace(VISIT, start=moment, end=moment)
     assert b"BEGIN:VEVENT" in calendar([edge], name="x")
