@@ -6,6 +6,7 @@ The controlling process starts the servers before the workers and stops them las
 import gc
 import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,9 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
 from fhir_server.core import clock
@@ -32,8 +35,10 @@ if TYPE_CHECKING:
     from tests.client import Client
 
 # The same examples in every run, so that a change is judged by what it changes; HYPOTHESIS_SEARCH=1 looks for new ones.
-hypothesis.register_profile("same", derandomize=True, deadline=None)
-hypothesis.register_profile("search", deadline=None)
+# Neither judges how fast the machine is.
+_SLOW = [HealthCheck.too_slow]
+hypothesis.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_SLOW)
+hypothesis.register_profile("search", deadline=None, suppress_health_check=_SLOW)
 hypothesis.load_profile("search" if os.environ.get("HYPOTHESIS_SEARCH") else "same")
 
 TEMPLATE = "fhir_template"
@@ -151,11 +156,28 @@ def client(tenant: TestTenant) -> "Client":
     return tenant.client()
 
 
+@pytest.fixture
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, all that a test does is counted in one window, and by Valkey if it is there."""
+    from fhir_server.security import throttle, valkey
+
+    moment = time.time()
+    monkeypatch.setattr(throttle, "time", SimpleNamespace(time=lambda: moment))
+    monkeypatch.setattr(valkey, "_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(valkey, "_clients", {})
+    monkeypatch.setattr(valkey, "_away_until", 0.0)
+
+
 def free_port() -> int:
-    """A port of loopback on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback on which nothing listens, nor on the next one, for this caller alone. The system gives these to
+    nobody by itself, so they are still free when a server has started."""
+    while True:
+        port = 20_000 + 2 * secrets.randbelow(6_000)
+        with suppress(OSError), socket.socket() as one, socket.socket() as following:
+            one.bind(("127.0.0.1", port))
+            following.bind(("127.0.0.1", port + 1))
+            (Path(settings.data_dir) / f"port-{port}").touch(exist_ok=False)
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -186,15 +208,15 @@ def live_server(live_hub_port: int) -> Iterator[str]:
         yield url
     finally:
         web.terminate()
-        web.wait(30)
+        web.wait(90)
         with suppress(ProcessLookupError):
             os.killpg(web.pid, signal.SIGKILL)
 
 
 def _wait_live(url: str, web: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/health/ready", timeout=5) as answer:
+        with suppress(OSError), urllib.request.urlopen(f"{url}/health/ready", timeout=20) as answer:
             if answer.status == 200:
                 return
         if web.poll() is not None or time.monotonic() > deadline:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -164,6 +164,12 @@ def now() -> datetime:
 def today() -> date:
     """The date at the clinic."""
     return now().astimezone(zone()).date()
+
+
+def of_today() -> list[str]:
+    """What a search asks of a date to find what is of today: from the clinic's midnight, and before the next one."""
+    start = datetime.combine(today(), time(), zone())
+    return [f"ge{start.isoformat()}", f"lt{(start + timedelta(days=1)).isoformat()}"]
 
 
 def hub_url() -> str:

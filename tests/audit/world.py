@@ -44,7 +44,7 @@ class Log:
     def settled(self) -> Session:
         """The session, once every transaction in the cluster is over that is older than what was logged: tests of other
         processes may have some open, and rows wait for these to be sealed."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             rows = self.enter().run([(_SETTLED, (self.tenant_id,))], final=True)[0]
             if rows[0][0] == b"t" or time.monotonic() > deadline:

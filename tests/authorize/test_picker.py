@@ -131,6 +131,7 @@ def test_search_is_not_in_a_url(clinic: Clinic) -> None:
     assert "Zidane" not in find(surfer, page, "Zidane").url
 
 
+@pytest.mark.usefixtures("one_window")
 def test_search_is_limited(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     # smart-244
     from fhir_server.security import throttle

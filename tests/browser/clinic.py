@@ -50,7 +50,7 @@ class Clinic:
         """The same in a process of its own, as it is typed at a terminal."""
         command = [sys.executable, "-m", "fhir_server.cli", *arguments, "--tenant", self.tenant.slug, "--json"]
         environment = {**os.environ, **settings.environment()}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

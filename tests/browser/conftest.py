@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NewTab = Callable[..., Tab]
 # In milliseconds: a busy machine is no fault of the page.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

@@ -47,7 +47,7 @@ def _install(folder: Path) -> None:
     if npm is None:
         raise OSError("npm is not installed")
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=180)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
     if done.returncode:
         raise OSError(f"npm could not install the SMART library: {done.stderr.strip()[-300:]}")
     shutil.copy(folder / _LIBRARY, folder / "fhir-client.js")

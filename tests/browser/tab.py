@@ -22,24 +22,34 @@ class Tab:
     """
 
     def __init__(self, context: BrowserContext, clinic: Clinic) -> None:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         context.add_init_script(_TELL_VIOLATIONS)
         self.clinic = clinic
         self.page: Page = context.new_page()
         self.faults: list[str] = []
         self._expected: set[int] = set()
+        self._let: list[str] = []
         self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        self.page.on("pageerror", lambda error: self._fault(f"script: {error}"))
         self.page.on("response", self._answered)
 
     def _heard(self, message: ConsoleMessage) -> None:
         refused = _REFUSED.match(message.text)
         if message.type == "error" and not (refused and int(refused[1]) in self._expected):
-            self.faults.append(f"console: {message.text} ({message.location.get('url')})")
+            self._fault(f"console: {message.text} ({message.location.get('url')})")
 
     def _answered(self, response: Response) -> None:
         if response.status >= 500:
-            self.faults.append(f"{response.status} {response.url}")
+            self._fault(f"{response.status} {response.url}")
+
+    def _fault(self, text: str) -> None:
+        if not any(each in text for each in self._let):
+            self.faults.append(text)
+
+    def let_pass(self, word: str) -> None:
+        """Faults with the word are what the test is about: those heard are forgotten, and those to come."""
+        self._let.append(word)
+        self.faults[:] = [each for each in self.faults if word not in each]
 
     def expect_status(self, *statuses: int) -> None:
         """Answers with these statuses are what the test is about."""

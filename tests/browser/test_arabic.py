@@ -43,6 +43,7 @@ def _known() -> re.Pattern[str]:
 
 def _check(tab: Tab, data: list[str]) -> None:
     """Nothing on the page but Arabic sentences that are in the catalogs, and `data`."""
+    tab.page.wait_for_load_state("load")
     root = tab.page.locator("html")
     expect(root).to_have_attribute("lang", "ar")
     expect(root).to_have_attribute("dir", "rtl")

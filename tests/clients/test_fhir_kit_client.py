@@ -39,7 +39,7 @@ def installed() -> Path:
         shutil.copy(HERE / name, folder / name)
     if not (folder / "complete").exists():
         command = [str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240)
         if done.returncode:
             pytest.skip(f"npm could not install fhir-kit-client: {done.stderr.strip()[-200:]}")
         (folder / "complete").touch()
@@ -54,7 +54,7 @@ def test_fhir_kit_client(installed: Path, base: str, token: str) -> None:
         env={**os.environ, "FHIR_TOKEN": token},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout) == {

@@ -306,7 +306,7 @@ def test_other_processes_know_at_once(new_tenant: Any, live_server: str) -> None
         found = set()
         for _ in range(8):
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=60) as answer:
                     found.add(answer.status)
             except urllib.error.HTTPError as error:
                 found.add(error.code)

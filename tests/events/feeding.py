@@ -42,7 +42,7 @@ def write(
     db.run([(_INSERT, (tenant.id, seq, rid, version, type_id))], final=commit)
 
 
-def eventually(ask: Callable[[], Any], seconds: float = 20) -> Any:
+def eventually(ask: Callable[[], Any], seconds: float = 90) -> Any:
     """What `ask` gives as soon as it is true: other tests' transactions may hold the feed back for a moment."""
     deadline = time.monotonic() + seconds
     while True:

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from fhir_server.settings import ROOT, settings
 from fhir_server.supervisor import programs
 from fhir_server.supervisor.process import die_with_parent
+from tests.conftest import free_port
 from tests.events.feeding import eventually
 
 
@@ -24,9 +25,7 @@ class Hub:
     """The hub's process on a port that stays the same when it is started again."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = Path(settings.data_dir) / "logs" / f"hub-{os.getpid()}-{self.port}.log"
 
@@ -41,7 +40,7 @@ class Hub:
                 command, stdout=log, stderr=log, env=variables, start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while self._streams() is None:
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.05)
@@ -54,7 +53,7 @@ class Hub:
             os.killpg(self.process.pid, signal.SIGKILL)
         else:
             self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         return time.monotonic() - started
@@ -134,12 +133,12 @@ class Listener:
         """(type, id, version) of the changes heard so far."""
         return [(e.data["type"], e.data["id"], e.data["version"]) for e in self.events if e.name == "change"]
 
-    def wait(self, count: int = 1, name: str = "change", seconds: float = 10) -> list[Heard]:
+    def wait(self, count: int = 1, name: str = "change", seconds: float = 90) -> list[Heard]:
         """The events of a name, as soon as there are so many."""
         assert eventually(lambda: len([e for e in self.events if e.name == name]) >= count, seconds), self.events
         return [e for e in self.events if e.name == name]
 
-    def wait_end(self, seconds: float = 5) -> None:
+    def wait_end(self, seconds: float = 90) -> None:
         """Until the connection has ended."""
         assert eventually(lambda: self.ended, seconds)
 

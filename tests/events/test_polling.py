@@ -213,5 +213,5 @@ def test_a_ticket_opens_a_stream_and_lives_with_it(client: Client, tenant: TestT
         client.create(PATIENT)
         stream.wait()
         asked = "SELECT count(*) FROM event_ticket WHERE tenant_id = $1 AND expires_at > now() + interval '30 seconds'"
-        assert eventually(lambda: entered(tenant).run([(asked, (tenant.id,))], final=True)[0][0][0] == b"1", 6)
+        assert eventually(lambda: entered(tenant).run([(asked, (tenant.id,))], final=True)[0][0][0] == b"1")
         stream.close()

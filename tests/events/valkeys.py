@@ -32,7 +32,7 @@ class Valkey:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while True:
             try:
                 with redis.Redis(unix_socket_path=str(self.socket)) as client:
@@ -46,7 +46,7 @@ class Valkey:
         """Kill it, as the power cut would."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
 

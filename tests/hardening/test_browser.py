@@ -69,7 +69,7 @@ def test_nothing_runs(browser: Browser, live_server: str, client: Client, paths:
     page.on("request", lambda request: requests.append(request.url))
     # A document that the browser saves instead of showing ends the navigation with an error.
     with suppress(BrowserError):
-        page.goto(f"{live_server}/t/{client.slug}/fhir/{paths[kind]}", timeout=10_000)
+        page.goto(f"{live_server}/t/{client.slug}/fhir/{paths[kind]}", timeout=60_000)
     page.wait_for_timeout(150)
     assert dialogs == []
     assert page.title() != "owned"

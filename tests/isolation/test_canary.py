@@ -76,7 +76,7 @@ class Wire:
         named = {"Content-Type": "application/fhir+json", **(headers or {})}
         if self.token and "Authorization" not in named:
             named["Authorization"] = f"Bearer {self.token}"
-        connection = http.client.HTTPConnection(self._host, timeout=30)
+        connection = http.client.HTTPConnection(self._host, timeout=120)
         try:
             connection.request(method, quote(url, safe="/?&=%:,|$*+;@!~"), data, named)
             answer = connection.getresponse()

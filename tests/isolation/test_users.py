@@ -87,7 +87,7 @@ def records(tenant: TestTenant, client: Client) -> TestTenant:
 def _over_http(origin: str, slug: str, token: str | None, path: str) -> int:
     request = urllib.request.Request(f"{origin}/t/{slug}/fhir/{path}", headers={"Authorization": f"Bearer {token}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()

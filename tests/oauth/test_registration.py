@@ -245,6 +245,7 @@ def test_registrations_that_are_refused(open_place: Place, metadata: Any, code: 
     assert error(_register(open_place, metadata)) == (400, code)
 
 
+@pytest.mark.usefixtures("one_window")
 def test_registrations_are_limited(new_tenant: Any) -> None:
     """smart-244"""
     place = Place(new_tenant())

@@ -44,7 +44,7 @@ class Storm:
         """End; every request that is under way gets its answer first."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(120)
         assert not any(thread.is_alive() for thread in self._threads)
 
     def acknowledged(self) -> int:

@@ -5,7 +5,6 @@ The server is one of its own, started as an operator starts it, with the durabil
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fhir_server.settings import ROOT
+from tests.conftest import free_port
 from tests.reliability.storm import Storm, check
 from tests.reliability.wire import LOST, Http
 
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc"),
 ]
-BEFORE, AFTER, SECONDS = 150, 60, 120.0
+BEFORE, AFTER, SECONDS = 150, 60, 300.0
 
 
 class Server:
@@ -31,9 +31,7 @@ class Server:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.killed: list[int] = []
 
@@ -58,7 +56,7 @@ class Server:
                 env=self.environment(),
                 start_new_session=True,
             )
-        self.wait_ready(90)
+        self.wait_ready(SECONDS)
 
     def wait_ready(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -78,14 +76,14 @@ class Server:
             http.close()
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, env=self.environment(), timeout=60)
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, env=self.environment(), timeout=180)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(60)
+            self.process.wait(180)
 
     def pids(self, word: str) -> list[int]:
         """Process ids below this server whose command line has the word, parents first."""
@@ -162,7 +160,7 @@ def one_backend(server: Server) -> None:
 def everything(server: Server) -> None:
     assert server.process is not None
     server.kill([server.process.pid, *_descendants(server.process.pid)])
-    server.process.wait(10)
+    server.process.wait(60)
     server.start()
 
 

@@ -16,7 +16,7 @@ def storm(live_server: str, tenant: "TestTenant") -> Storm:
     """A storm that has passed without any failure."""
     made = Storm(f"{live_server}/t/{tenant.slug}/fhir", tenant.token(), writers=2)
     made.start()
-    made.wait_for(60, 20)
+    made.wait_for(60, 180)
     made.stop()
     return made
 

@@ -45,7 +45,7 @@ class Http:
         """Send a request; `path` is below the FHIR base."""
         where = urlsplit(self.base)
         if self._connection is None:
-            self._connection = HTTPConnection(str(where.hostname), where.port, timeout=60)
+            self._connection = HTTPConnection(str(where.hostname), where.port, timeout=180)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/fhir+json"}
         url = f"{where.path}/{path}" if path else where.path
@@ -65,7 +65,7 @@ class Http:
             self._connection = None
 
 
-def together(works: Sequence[Callable[[], T]], seconds: float = 60) -> list[T]:
+def together(works: Sequence[Callable[[], T]], seconds: float = 240) -> list[T]:
     """Run all at the same moment, one thread each; their results in order. Raises the first thread's exception."""
     gate = threading.Barrier(len(works))
     results: list[T | None] = [None] * len(works)

@@ -22,7 +22,7 @@ for letters in (*[20] * 25, 60):
 def test_a_runaway_request_ends_its_process_and_says_where_it_was() -> None:
     environment = {**os.environ, "SALAM_REQUEST_CPU_SECONDS": "1"}
     ended = subprocess.run(
-        [sys.executable, "-c", _RUNAWAY], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60
+        [sys.executable, "-c", _RUNAWAY], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240
     )
     assert ended.returncode == -signal.SIGPROF
     assert ended.stdout.split() == [*["20"] * 25, "60"]

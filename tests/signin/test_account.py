@@ -57,6 +57,7 @@ def test_the_password(clinic: Clinic) -> None:  # smart-117
     assert clinic.browser().sign_in(person.email, NEW).status == 303
 
 
+@pytest.mark.usefixtures("one_window")
 def test_guesses_of_the_present_password_are_limited(clinic: Clinic) -> None:  # smart-244
     browser = _in(clinic, "left-open")
     form = browser.get("account/password").forms[0]

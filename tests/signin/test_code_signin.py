@@ -112,6 +112,7 @@ def test_guessing_ends(clinic: Clinic) -> None:
     assert enter(person, page, right).status == 403
 
 
+@pytest.mark.usefixtures("one_window")
 def test_few_codes_go_to_one_address(clinic: Clinic) -> None:
     email = fresh()
     patient(clinic, email)
@@ -186,6 +187,7 @@ def test_no_ticket_no_sign_in(clinic: Clinic) -> None:
 # -- tokens for booking pages elsewhere --------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_window")
 def test_a_widget_gets_a_guests_token(clinic: Clinic) -> None:
     import json
 

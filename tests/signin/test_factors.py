@@ -88,6 +88,7 @@ def test_a_recovery_code_counts_once_and_is_told_by_mail(clinic: Clinic, person:
     assert "9" in fresh.get("account").text
 
 
+@pytest.mark.usefixtures("one_window")
 def test_guesses_of_the_second_factor_are_limited(clinic: Clinic, person: str) -> None:  # smart-244
     browser = clinic.browser()
     browser.sign_in(person)

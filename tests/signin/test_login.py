@@ -178,6 +178,7 @@ def test_another_tenants_session_is_none(clinic: Clinic, new_clinic: Clinic) -> 
     assert there.sign_in("here@clinic.example").status == 403
 
 
+@pytest.mark.usefixtures("one_window")
 def test_too_many_failures_wait_and_lock_nobody_else_out(clinic: Clinic) -> None:  # smart-244
     clinic.person("locked")
     attacker = clinic.browser(address="198.51.100.7")

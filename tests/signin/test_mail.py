@@ -26,7 +26,7 @@ def post(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
         thread.start()
         yield taken
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -21,7 +21,7 @@ def _race(work: Callable[[], bool]) -> int:
 
     def run(_: int) -> bool:
         session()
-        start.wait(20)
+        start.wait(120)
         try:
             return work()
         finally:

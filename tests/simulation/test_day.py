@@ -164,7 +164,7 @@ def test_a_lost_event_breaks_the_day(new_tenant: Any, live_server: str, monkeypa
             take(self, data)
 
     monkeypatch.setattr(Listener, "_change", drops)
-    monkeypatch.setattr(playing, "_DRAIN_SECONDS", 2.0)
+    monkeypatch.setattr(playing, "_DRAIN_SECONDS", 10.0)
     code, found = day(new_tenant(), live_server, "http://127.0.0.1:9")
     assert (code, found["lost_events"], len(dropped)) == (1, 1, 1)
 

@@ -91,7 +91,7 @@ def test_without_a_hub_it_asks(hub: str) -> None:
     Hub.scripts = [(503, b""), (503, b""), (503, b""), page("5"), page("7", 1, 2), (503, b""), page("9", 3, reset=True)]
     ours = listener(hub, [])
     ours.start()
-    assert ours.wait_for({("Task", "t", 3)}, 10) == set()
+    assert ours.wait_for({("Task", "t", 3)}, 90) == set()
     ours.stop()
     assert ours.ways == {"poll"} and ours.resets == 1
     assert Hub.asked[3:7] == [None, "5", "7", "7"]
@@ -103,7 +103,7 @@ def test_it_comes_back_to_the_stream(hub: str, monkeypatch: pytest.MonkeyPatch) 
     Hub.scripts = [(503, b""), (503, b""), (503, b""), asked, (200, change(5))]
     ours = listener(hub, [])
     ours.start()
-    assert ours.wait_for({("Task", "t", 5)}, 10) == set()
+    assert ours.wait_for({("Task", "t", 5)}, 90) == set()
     ours.stop()
     assert ours.ways == {"poll", "stream"} and Hub.asked[:5] == [None, None, None, None, "4"]
 

@@ -40,7 +40,7 @@ def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
         one.stop()
 
 
-def _until(condition: Callable[[], object], seconds: float = 10) -> None:
+def _until(condition: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -1,5 +1,6 @@
 """`fhir-server run` as an operator meets it: start, crash, second start, stop. One instance for the whole module."""
 
+import http.client
 import json
 import os
 import re
@@ -43,23 +44,24 @@ class Instance:
         """GET a path of the server; status and JSON."""
         request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {token}"} if token else {})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read())
 
-    def ready(self) -> bool:
-        """Whether the server says that it can serve."""
+    def ready(self, **parts: str) -> bool:
+        """Whether the server says that it can serve, with these of its parts."""
         try:
-            return self.get("/health/ready")[0] == 200
-        except OSError:
+            status, told = self.get("/health/ready")
+        except (OSError, http.client.HTTPException):
             return False
+        return status == 200 and {name: told.get(name) for name in parts} == parts
 
 
 def _command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "fhir_server.cli", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=_ENVIRONMENT, timeout=120, cwd="/")
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=_ENVIRONMENT, timeout=240, cwd="/")
 
 
 def _start(data: Path, *arguments: str) -> Instance:
@@ -77,7 +79,7 @@ def _start(data: Path, *arguments: str) -> Instance:
 
 def _stop(instance: Instance, number: int = signal.SIGINT) -> str:
     instance.process.send_signal(number)
-    said, _ = instance.process.communicate(timeout=60)
+    said, _ = instance.process.communicate(timeout=180)
     return str(said)
 
 
@@ -93,7 +95,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     assert not instance.data.exists()
 
 
-def _until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -185,9 +187,8 @@ def test_what_is_killed_comes_back(running: Instance, program: str) -> None:
     else:
         victims = [pid for pid in _processes(program) if pid in _children(running.process.pid)]
     os.kill(victims[0], signal.SIGKILL)
-    time.sleep(0.3)
-    _until(running.ready)
-    _until(lambda: running.get("/health/ready")[1].get("worker_queue") == "up")
+    _until(lambda: not Path(f"/proc/{victims[0]}").exists())
+    _until(lambda: running.ready(worker_queue="up"))
 
 
 def _children(parent: int) -> set[int]:
@@ -233,6 +234,6 @@ def test_commands_work_while_the_server_is_stopped(running: Instance) -> None:
         for _ in range(3)
     ]
     for process in several:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=180)
         assert [row["slug"] for row in json.loads(out)] == ["beside"]
     assert not _processes(os.path.realpath(running.data / "postgres"))

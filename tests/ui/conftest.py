@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import pytest
 from flask import Response
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 from werkzeug.test import Client as Browserless
 
 from fhir_server.app import app
@@ -34,7 +34,7 @@ _CHROMIUM = ["--disable-dev-shm-usage", "--no-sandbox", "--disable-background-ne
 _TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));"""
 # How long to wait for what must come, in milliseconds: a busy machine is no fault of the page.
-PATIENCE = 30_000
+PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
@@ -132,7 +132,7 @@ def clinic(request: pytest.FixtureRequest) -> Demo:
 
 def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until a process listens there."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
@@ -159,7 +159,7 @@ def live_hub(live_server: str, live_hub_port: int) -> Iterator[None]:
         yield
     finally:
         hub.terminate()
-        hub.wait(30)
+        hub.wait(90)
         with suppress(ProcessLookupError):
             os.killpg(hub.pid, signal.SIGKILL)
 
@@ -283,6 +283,13 @@ def at_rest(page: Page) -> None:
     page.wait_for_load_state("load")
     page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
     until(page, "document.querySelector('.htmx-request') === null")
+
+
+def offered(page: Page, action: str = ".toast-action") -> Locator:
+    """The button of the message that is shown now. The mouse is on it, so that the message stays."""
+    found = page.locator(action)
+    found.hover()
+    return found
 
 
 def scrolls_sideways(page: Page) -> bool:

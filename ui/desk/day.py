@@ -11,7 +11,7 @@ from ui.desk import fields, tickets_of_day
 from ui.desk.fields import Resource
 from ui.desk.tickets_of_day import Queue, Ticket, is_queue, queue_of, ticket_of
 from ui.fhir import Found, Refused
-from ui.page import now, today
+from ui.page import now, of_today, today
 
 MOST = 400
 _TICKET = "urn:salam:CodeSystem:task-kind|queue-ticket"
@@ -83,7 +83,7 @@ class Day:
 def read_day(choose: Choose) -> Day:
     """Today, as the person may see it: what is chosen of it in full. Raises `Refused` when not even the appointments
     may be seen."""
-    date = today().isoformat()
+    date = of_today()
     visits, services, tasks = fhir.gather([
         ("Appointment", {"date": date, "_sort": "date", "_count": MOST, "_elements": _VISIT,
                          "_include": ["Appointment:practitioner", "Appointment:location"]}),

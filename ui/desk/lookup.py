@@ -12,7 +12,7 @@ from ui.desk.entry import bp
 from ui.desk.fields import Resource
 from ui.desk.tickets_of_day import Ticket, ticket_of
 from ui.fhir import Found
-from ui.page import is_htmx, page, part, today
+from ui.page import is_htmx, of_today, page, part
 from ui.patient_search import conditions
 
 SHOWN = 8
@@ -59,9 +59,9 @@ def with_today(patients: Sequence[Resource]) -> list[Hit]:
         return []
     who = ",".join(f"Patient/{each['id']}" for each in patients)
     visits, tickets = fhir.gather([
-        ("Appointment", {"patient": who, "date": today().isoformat(), "_count": 40,
+        ("Appointment", {"patient": who, "date": of_today(), "_count": 40,
                          "status": "pending,booked,arrived,checked-in", "_elements": "status,start,participant"}),
-        ("Task", {"patient": who, "authored-on": today().isoformat(), "status": _OPEN, "_count": 40,
+        ("Task", {"patient": who, "authored-on": of_today(), "status": _OPEN, "_count": 40,
                   "_elements": "status,businessStatus,identifier,for,focus,extension"}),
     ])  # fmt: skip
     booked = [visit_of(each, {}) for each in visits.resources] if isinstance(visits, Found) else []

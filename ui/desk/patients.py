@@ -14,7 +14,7 @@ from ui.desk.entry import bp, may_see_money
 from ui.desk.fields import Resource
 from ui.desk.tickets_of_day import is_queue, queue_of, ticket_of
 from ui.fhir import Found, Refused
-from ui.page import me, today
+from ui.page import me, of_today
 from ui.texts import say
 
 _LONGEST = 200
@@ -30,12 +30,12 @@ def patient(slug: str, patient_id: str) -> ResponseReturnValue:
 def card(patient_id: str, *, status: int = 200, registered: bool = False, **more: Any) -> ResponseReturnValue:
     """The card. `registered`: the patient was made just now; `more`: problems of a form on it."""
     who = f"Patient/{patient_id}"
-    date = today().isoformat()
+    today = of_today()
     reads: list[Any] = [
         who,
-        ("Appointment", {"patient": who, "date": f"ge{date}", "_sort": "date", "_count": 6,
+        ("Appointment", {"patient": who, "date": today[0], "_sort": "date", "_count": 6,
                          "_include": ["Appointment:actor"]}),
-        ("Task", {"patient": who, "authored-on": date, "_count": 10}),
+        ("Task", {"patient": who, "authored-on": today, "_count": 10}),
         ("RelatedPerson", {"patient": who, "_count": 10}),
         ("HealthcareService", {"active": "true", "_count": 200, "_elements": "name,extension,location"}),
     ]  # fmt: skip

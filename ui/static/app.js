@@ -31,12 +31,18 @@
     if (!values || form.dataset.restored) return;
     form.dataset.restored = "1";
     const seen = {};
+    // What somebody typed before this script was there is newer than what was kept.
+    const touched = field => field.defaultValue !== undefined && field.value !== field.defaultValue;
     for (const [name, value] of values) {
       const fields = [...form.elements].filter(field => field.name === name);
       if (Array.isArray(value)) {
         const field = fields.find(each => each.value === value[0]);
-        if (field) field.checked = value[1];
-      } else if (fields[seen[name] ??= 0]) fields[seen[name]++].value = value;
+        if (field && field.checked === field.defaultChecked) field.checked = value[1];
+      } else {
+        const field = fields[seen[name] ??= 0];
+        seen[name] += 1;
+        if (field && !touched(field)) field.value = value;
+      }
     }
     form.dispatchEvent(new CustomEvent("salam:restored", {bubbles: true}));
   };
@@ -79,7 +85,8 @@
   document.addEventListener("htmx:error", event => {
     const source = event.detail.ctx?.sourceElement;
     if (!source) return;
-    if (event.detail.ctx.request?.method === "GET") { document.dispatchEvent(new CustomEvent("salam:lost")); return; }
+    // What only looks something up was nothing to send: the bar above says that the network is gone.
+    if (event.detail.ctx.request?.method === "GET" || source.matches("[data-quiet]")) { document.dispatchEvent(new CustomEvent("salam:lost")); return; }
     if (waiting.has(source)) return;
     waiting.set(source, toast({text: said.saidFailed, kind: "warning", stays: true, action: said.saidAgain, act: sendAgain}));
   });

@@ -61,7 +61,7 @@ def mail_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
     server = MailServer()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setattr(settings, "smtp_url", f"smtp://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setattr(mailing, "_SECONDS", 1)
+    monkeypatch.setattr(mailing, "_SECONDS", 60)
     yield server
     server.shutdown()
     server.server_close()

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -63,7 +62,7 @@ def twilio(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTwilio]:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     settings_of_an_account(monkeypatch)
     lead_to(f"http://127.0.0.1:{server.server_port}", monkeypatch)
-    monkeypatch.setattr(connector, "_SECONDS", 1.0)
+    monkeypatch.setattr(connector, "_SECONDS", 60.0)
     yield server
     server.shutdown()
     server.server_close()
@@ -133,7 +132,14 @@ def test_what_answers_mean(clinic: Clinic, twilio: FakeTwilio, answer: Answer, m
 
 
 def slow(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(2)
+    # Nothing is said until the other side has had enough.
+    handler.connection.recv(1)
+
+
+def impatient(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who is not answered gives up soon: a busy machine is no slow provider."""
+    if answer is slow:
+        monkeypatch.setattr(connector, "_SECONDS", 1.0)
 
 
 def broken(handler: BaseHTTPRequestHandler) -> None:
@@ -146,7 +152,10 @@ def page(handler: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.mark.parametrize("fault", [slow, broken, page], ids=lambda fault: fault.__name__)
-def test_without_a_clear_answer_nobody_knows(clinic: Clinic, twilio: FakeTwilio, fault: Answer) -> None:
+def test_without_a_clear_answer_nobody_knows(
+    clinic: Clinic, twilio: FakeTwilio, fault: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(fault, monkeypatch)
     twilio.answers = [fault]
     assert isinstance(send(clinic), Unclear)
 
@@ -180,17 +189,24 @@ def test_a_lost_message_is_looked_for_by_number_time_and_text(clinic: Clinic, tw
 
 
 @pytest.mark.parametrize("answer", [(500, {}), slow, error(20003, 401)], ids=["500", "slow", "401"])
-def test_a_lookup_that_fails_says_nothing(clinic: Clinic, twilio: FakeTwilio, answer: Answer) -> None:
+def test_a_lookup_that_fails_says_nothing(
+    clinic: Clinic, twilio: FakeTwilio, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(answer, monkeypatch)
     twilio.answers = [answer]
     assert connector.PROVIDER.find(clinic.context(), outgoing(clinic)) == Unclear("lookup", away=answer is slow)
 
 
-def test_a_message_that_twilio_took_without_saying_so_is_sent_once(clinic: Clinic, twilio: FakeTwilio) -> None:
+def test_a_message_that_twilio_took_without_saying_so_is_sent_once(
+    clinic: Clinic, twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole way, with delivery: no answer, then the list of messages."""
+    impatient(slow, monkeypatch)
     twilio.answers = [slow, listed(("SMours", "A demain 9 h.", timedelta(seconds=1)))]
     clinic.enqueue(clinic.draft("o1"))
     clinic.tend()
     assert clinic.messages()["o1/sms"].state == "sending"
+    monkeypatch.setattr(connector, "_SECONDS", 60.0)
     clinic.tend(seconds=61)
     row = clinic.messages()["o1/sms"]
     assert (row.state, row.provider_id, row.provider) == ("sent", "SMours", "twilio")
@@ -198,10 +214,13 @@ def test_a_message_that_twilio_took_without_saying_so_is_sent_once(clinic: Clini
     assert "extension" not in clinic.communication("o1/sms"), "no sandbox"
 
 
-def test_numbers_and_texts_are_in_no_log(clinic: Clinic, twilio: FakeTwilio, caplog: pytest.LogCaptureFixture) -> None:
+def test_numbers_and_texts_are_in_no_log(
+    clinic: Clinic, twilio: FakeTwilio, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level("DEBUG")
     twilio.answers = [error(21211), (500, {"message": "+212612345678"}), slow, listed()]
-    for _ in range(3):
+    for answer in list(twilio.answers[:3]):
+        impatient(answer, monkeypatch)
         send(clinic)
     connector.PROVIDER.find(clinic.context(), outgoing(clinic))
     assert "212612345678" not in caplog.text and "demain" not in caplog.text

@@ -268,6 +268,7 @@ def test_whether_an_address_is_known_shows_nowhere(tenant: "TestTenant") -> None
     assert [each.to for each in mails(tenant)[-2:]] == [known, unknown]
 
 
+@pytest.mark.usefixtures("one_window")
 def test_codes_to_one_address_are_few(tenant: "TestTenant") -> None:
     email = fresh()
     answers = [Visitor(tenant).register(email=email) for _ in range(5)]

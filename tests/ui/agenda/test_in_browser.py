@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.agenda.practice import Practice, at, weekday_ahead
-from tests.ui.conftest import Demo, Watched
+from tests.ui.conftest import Demo, Watched, offered
 
 DAY = weekday_ahead(11)
 Browsing = Callable[..., Page]
@@ -28,6 +28,12 @@ def opened(practice: Practice, page: Page, view: str = "day", role: str = "recep
     page.goto(f"{practice.demo.base}/agenda/?date={day}&view={view}")
     expect(page.locator("#ag-calendar")).to_have_attribute("aria-busy", "false")
     return page
+
+
+def shows(page: Page, view: str) -> None:
+    """Choose a view and wait until it is drawn."""
+    page.locator(f"[data-view={view}]").click()
+    expect(page.locator(f"#ag-calendar[data-shows={view}]")).to_have_attribute("aria-busy", "false")
 
 
 def box_of(page: Page, name: str) -> Locator:
@@ -59,11 +65,11 @@ def test_a_visit_lands_where_it_is_dropped_and_undo_brings_it_back(
     page = opened(practice, browser_page(lang, timezone_id="America/New_York"), day=day)
     assert page.evaluate("document.documentElement.dir") == ("rtl" if lang == "ar" else "ltr")
     drop(page, box_of(page, f"GLISSE{lang.upper()}"), 1, 90)
-    page.locator(".toast-action").wait_for()
+    undo = offered(page)
     moved = practice.read(visit)
     assert moved["start"] == at(day, "10:30")
     assert practice.doctors[1] in str(moved["participant"]) and practice.doctors[0] not in str(moved["participant"])
-    page.locator(".toast-action").click()
+    undo.click()
     expect(page.locator(".toast-note")).not_to_have_count(0)
     page.wait_for_function("document.querySelectorAll('.toast-action').length === 0")
     expect(box_of(page, f"GLISSE{lang.upper()}")).to_contain_text("09:00")
@@ -162,8 +168,7 @@ def test_pages_are_for_everybody(
     page = opened(practice, browser_page(lang, phone=phone, dark=dark), day=day, role="practitioner" if dark else "manager")
     assert axe(page) == []
     for view in ("week", "list"):
-        page.locator(f"[data-view={view}]").click()
-        page.wait_for_timeout(700)
+        shows(page, view)
         assert axe(page) == [], view
     page.keyboard.press("n")
     expect(page.locator("#sheet #q")).to_be_focused()
@@ -191,6 +196,5 @@ def test_the_smallest_phone_has_no_sideways_scroll(practice: Practice, browser_p
     page.set_viewport_size({"width": 320, "height": 640})
     opened(practice, page)
     for view in ("day", "week", "list"):
-        page.locator(f"[data-view={view}]").click()
-        page.wait_for_timeout(500)
+        shows(page, view)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view

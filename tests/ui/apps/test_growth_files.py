@@ -21,7 +21,7 @@ def node(script: str) -> str:
         pytest.skip("node is not installed")
     done = subprocess.run(
         [program, "--experimental-default-type=module", "--no-warnings", "--input-type=module", "-e", script],
-        cwd=FOLDER, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        cwd=FOLDER, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

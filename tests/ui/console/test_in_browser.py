@@ -20,7 +20,7 @@ def test_search_edit_check_save(demo: Demo, browser_page: Opened, lang: str, pho
     page.keyboard.press("/")
     page.keyboard.type("organization")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/console/Organization"))
+    page.wait_for_url(re.compile("/console/Organization"))
     page.keyboard.press("/")
     page.keyboard.press("Control+a")
     page.keyboard.type("nam")
@@ -35,8 +35,12 @@ def test_search_edit_check_save(demo: Demo, browser_page: Opened, lang: str, pho
     assert f"Console {lang}" not in page.url
     row.click()
     expect(page.locator(".json")).to_contain_text(f"Console {lang}")
+    # Keys are heard once the page is loaded.
+    page.wait_for_load_state("load")
     page.keyboard.press("e")
     editor = page.locator("#json")
+    editor.wait_for()
+    page.wait_for_load_state("load")
     wrong = editor.input_value().replace('"active": true', '"active": "perhaps"')
     editor.fill(wrong)
     page.keyboard.press("Control+Enter")
@@ -50,6 +54,7 @@ def test_search_edit_check_save(demo: Demo, browser_page: Opened, lang: str, pho
     page.locator("form.editor button.btn-accent").click()
     expect(page.locator(".note-success")).to_be_visible()
     assert demo.client().get(f"Organization/{made['id']}").json["active"] is False
+    page.wait_for_load_state("load")
     page.keyboard.press("h")
     expect(page.locator(".diff .new")).to_contain_text("false")
 

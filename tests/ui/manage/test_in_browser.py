@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.ui.conftest import Demo, Watched, at_rest, scrolls_sideways
+from tests.ui.conftest import Demo, Watched, at_rest, offered, scrolls_sideways
 
 Opened = Callable[..., Page]
 PAGES = ("", "services/", "services/demo-consultation", "services/new", "hours/", "hours/demo-elamrani", "staff/", "staff/invite",
@@ -39,6 +39,23 @@ def test_the_price_of_a_service_is_changed(demo: Demo, browser_page: Opened, wat
     # What was kept as a draft is gone: the page shows what is stored.
     page.goto(f"{demo.base}/manage/services/demo-consultation")
     expect(page.locator("#price")).to_have_value(str(price))
+
+
+def test_what_is_typed_before_the_scripts_are_there_stays(demo: Demo, browser_page: Opened) -> None:
+    page = browser_page("fr")
+    demo.sign_in(page, "manager")
+    page.goto(f"{demo.base}/manage/services/new")
+    page.locator("#name").fill("Ancien")
+    page.locator("#price").fill("100")
+    held: list[Route] = []
+    page.route("**/app.js*", lambda route: held.append(route))
+    page.reload(wait_until="commit")
+    page.locator("#name").fill("Nouveau")
+    expect(page.locator("#name")).to_have_value("Nouveau")
+    held[0].continue_()
+    page.wait_for_load_state("load")
+    expect(page.locator("#price")).to_have_value("100")
+    expect(page.locator("#name")).to_have_value("Nouveau")
 
 
 @pytest.mark.parametrize(("lang", "phone"), [("fr", False), ("ar", True)])
@@ -94,8 +111,9 @@ def test_a_queue_is_closed_and_the_message_takes_it_back(demo: Demo, browser_pag
     page.goto(f"{demo.base}/manage/queues/")
     card = page.locator("article", has_text="Prélèvements")
     card.locator("form[action$='/close'] button").click()
+    undo = offered(page)
     expect(card.locator(".tag")).to_have_text("Fermé")
-    page.locator(".toast-action").click()
+    undo.click()
     expect(card.locator(".tag")).to_have_text("Ouvert")
 
 

@@ -124,9 +124,10 @@ def test_a_hidden_page_does_not_ask(demo: Demo, browser_page: Open) -> None:
     before = len(asked)
     page.clock.run_for(60_000)
     assert len(asked) == before <= 1
-    page.evaluate(
-        "Object.defineProperty(document, 'hidden', {value: false}); document.dispatchEvent(new Event('visibilitychange'))"
-    )
+    with page.expect_request(lambda request: "/tickets/" in request.url):
+        page.evaluate(
+            "Object.defineProperty(document, 'hidden', {value: false}); document.dispatchEvent(new Event('visibilitychange'))"
+        )
     page.wait_for_timeout(300)
     assert len(asked) == before + 1
 

@@ -1,7 +1,7 @@
 """A patient's day on a phone, in French and in Arabic; questionnaires with and without scripts."""
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 from tests.ui.conftest import Demo, Watched
 from tests.ui.portal.browsing import WORDS, Axe, Open, fine, open_queue
@@ -31,7 +31,7 @@ def test_a_patients_day_on_a_phone(demo: Demo, browser_page: Open, axe: Axe, lan
     fine(page, axe)
     page.locator("a[href$='/move']").click()
     page.locator("button[name=to]").nth(3).click()
-    assert page.locator("button[name=to][aria-pressed=true]").count() == 1
+    expect(page.locator("button[name=to][aria-pressed=true]")).to_have_count(1)
     fine(page, axe)
     page.get_by_role("button", name=words["move"]).click()
     page.get_by_text(words["moved"]).wait_for()
@@ -103,7 +103,8 @@ def test_a_questionnaire_without_scripts_and_with_keys_alone(demo: Demo, browser
     page.keyboard.press("Space")
     page.locator("button[value=send]").last.click()
     # What applies now is shown by the answer, with the question that is missing.
-    assert page.locator("[name='a.2']").is_visible() and page.locator("#q-2-error").is_visible()
+    expect(page.locator("[name='a.2']")).to_be_visible()
+    expect(page.locator("#q-2-error")).to_be_visible()
     page.locator("[name='a.2']").fill("3")
     page.keyboard.press("Enter")
     page.get_by_text("La clinique a reçu vos réponses").wait_for()

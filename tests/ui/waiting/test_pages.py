@@ -91,6 +91,7 @@ def test_pairing_by_link_and_by_hand(clinic: Demo, staff: Client) -> None:
     assert (screen.get("board/").status_code, screen.get("board/now").status_code) == (303, 401)
 
 
+@pytest.mark.usefixtures("one_window")
 def test_pairing_codes_cannot_be_tried_one_after_the_other(clinic: Demo) -> None:
     screen, path = clinic.person(), f"/t/{clinic.slug}/oauth/device"
     csrf = re.search(r'name="csrf" value="([^"]+)"', screen.get(path).text)

@@ -85,17 +85,18 @@
   // -- queues ----------------------------------------------------------------------------------------------------------
   const made = (tag, name, text) => { const found = document.createElement(tag); found.className = name; found.textContent = text; return found; };
   const showQueues = () => {
-    const giving = (shown.queues ?? []).filter(queue => queue.gives), list = one(".queue-list"), kept = document.activeElement?.dataset?.queue;
-    list.replaceChildren(...giving.map(queue => {
-      const button = made("button", "choice queue", "");
+    const giving = (shown.queues ?? []).filter(queue => queue.gives), list = one(".queue-list");
+    // The same button stays for a queue: a finger that is on it lets it go there.
+    const before = new Map([...list.children].map(button => [button.dataset.queue, button]));
+    for (const [name, button] of before) if (!giving.some(queue => queue.queue === name)) button.remove();
+    giving.forEach((queue, index) => {
+      const button = before.get(queue.queue) ?? made("button", "choice queue", "");
       button.type = "button"; button.dataset.queue = queue.queue;
-      if (queue.prefix) button.append(made("bdi", "letter", queue.prefix));
-      const name = made("bdi", "choice-title", queue.name);
       const range = queue.estimate && (queue.estimate.low ? say("range", queue.estimate) : say("range_soon", queue.estimate));
-      button.append(name, made("span", "choice-hint", [say("waiting", {count: queue.waiting}), range ?? say("paused")].join(" · ")));
-      return button;
-    }));
-    if (kept) list.querySelector(`[data-queue="${CSS.escape(kept)}"]`)?.focus();
+      const hint = made("span", "choice-hint", [say("waiting", {count: queue.waiting}), range ?? say("paused")].join(" · "));
+      button.replaceChildren(...(queue.prefix ? [made("bdi", "letter", queue.prefix)] : []), made("bdi", "choice-title", queue.name), hint);
+      if (list.children[index] !== button) list.insertBefore(button, list.children[index] ?? null);
+    });
     one(".no-queue").hidden = giving.length > 0;
   };
 
