@@ -1,9 +1,12 @@
 """The day on one screen: who sees it, what stands on it, what is chosen to be shown."""
 
 import json
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from fhir_server.core import clock
 from tests.ui.conftest import Demo
 from tests.ui.desk.arranged import LABORATORY, QUEUE, booked, opened, patient
 
@@ -16,6 +19,27 @@ def test_appointments_and_queues_stand_on_one_page(clinic: Demo) -> None:
     assert "Nora OUAHBI" in page.text and "Accueil et consultations sans rendez-vous" in page.text
     assert f"queue:{QUEUE}" in page.text and f"queue:{LABORATORY}" in page.text and "type:Appointment" in page.text
     assert "style=" not in page.text and "onclick" not in page.text
+
+
+@pytest.mark.parametrize("wall", [time(0, 5), time(23, 40)], ids=str)
+def test_today_is_the_clinic_s_day(clinic: Demo, wall: time) -> None:
+    """Casablanca is an hour before UTC, in which a search reads a plain day."""
+    here = ZoneInfo("Africa/Casablanca")
+    then = datetime.combine(clock.now().astimezone(here).date() + timedelta(days=2), wall, here)
+    clock.move(then - datetime.now(UTC))
+    try:
+        client, name = clinic.client(), f"Minuit{wall.hour}"
+        who = patient(client, name, "Leila")
+        booked(client, who)
+        booked(client, patient(client, f"Hier{wall.hour}"), minutes=-12 * 60)
+        desk = clinic.person("receptionist")
+        page = desk.get("desk/").text
+        assert f"Leila {name.upper()}" in page
+        assert (f"HIER{wall.hour}" in page) == (wall.hour > 12)
+        assert "hit-day" in desk.post("desk/search", {"q": name}, htmx=True).text
+        assert f"{then + timedelta(minutes=2):%H:%M}" in desk.get(f"desk/patients/{who}").text
+    finally:
+        clock.move(timedelta())
 
 
 @pytest.mark.parametrize("role", ["nurse", "manager", "owner", "practitioner"])
