@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhir_server.core import clock
 from tests.client import Client
@@ -31,6 +32,12 @@ def booked(client: Client, who: str, name: str = "", *, minutes: int = 2, status
                         for actor, shown in people],
     })  # fmt: skip
     return str(made["id"])
+
+
+def since_midnight() -> int:
+    """Minutes since the clinic's day began."""
+    here = clock.now().astimezone(ZoneInfo("Africa/Casablanca"))
+    return here.hour * 60 + here.minute
 
 
 def ticket_of(client: Client, patient_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page, expect
 
 from tests.ui.conftest import Demo, Watched, offered, scrolls_sideways
-from tests.ui.desk.arranged import QUEUE, booked, opened, patient, state, ticket_of
+from tests.ui.desk.arranged import QUEUE, booked, opened, patient, since_midnight, state, ticket_of
 
 Open = Callable[..., Page]
 Axe = Callable[[Page], list[str]]
@@ -44,11 +44,13 @@ def at_desk(demo: Demo, page: Page, role: str = "receptionist") -> Hands:
 def test_a_booked_patient_is_checked_in_with_two_keys_and_taken_back(demo: Demo, browser_page: Open) -> None:
     client = opened(demo)
     who = patient(client, "Clavier", "Mouna")
-    visit = booked(client, who, "Mouna Clavier", minutes=-600)
+    visit = booked(client, who, "Mouna Clavier", minutes=-since_midnight())
     page = browser_page("fr")
     hands = at_desk(demo, page)
     page.keyboard.press("l")
-    while page.evaluate("document.activeElement.id") != f"visit-{visit}":
+    for _ in range(100):
+        if page.evaluate("document.activeElement.id") == f"visit-{visit}":
+            break
         page.keyboard.press("ArrowDown")
     hands.press("Enter")
     undo = offered(page)
