@@ -112,7 +112,7 @@ def test_call_next_is_one_key(demo: Demo, browser_page: Open) -> None:
 
 def test_what_others_do_is_seen_without_loading_the_page_again(demo: Demo, browser_page: Open) -> None:
     client = opened(demo)
-    visit = booked(client, patient(client, "Direct", "Adam"), minutes=-601)
+    visit = booked(client, patient(client, "Direct", "Adam"), minutes=-since_midnight())
     page = browser_page("fr")
     at_desk(demo, page)
     expect(page.locator(f"#visit-{visit} [data-first]")).to_be_visible()
@@ -149,7 +149,7 @@ def test_nothing_typed_is_lost_without_a_network(demo: Demo, browser_page: Open,
 def test_change_is_reckoned_and_the_receipt_shown(demo: Demo, browser_page: Open, axe: Axe) -> None:
     client = opened(demo)
     who = patient(client, "Caisse", "Rita")
-    visit = booked(client, who, minutes=-602)
+    visit = booked(client, who, minutes=-since_midnight())
     page = browser_page("fr")
     at_desk(demo, page)
     page.click(f"#visit-{visit} [data-more]")
@@ -167,7 +167,7 @@ def test_change_is_reckoned_and_the_receipt_shown(demo: Demo, browser_page: Open
 def test_in_arabic_on_a_phone(demo: Demo, browser_page: Open, axe: Axe) -> None:
     client = opened(demo)
     who = patient(client, "Hatif", "Salma")
-    visit = booked(client, who, minutes=-603)
+    visit = booked(client, who, minutes=-since_midnight())
     page = browser_page("ar", phone=True)
     at_desk(demo, page)
     assert page.locator("html").get_attribute("dir") == "rtl"
