@@ -62,7 +62,7 @@
       last = found;
       state.hidden = true;
       const {visits, blocked, offset} = JSON.parse(found.text);
-      if (offset !== data.offset) { data.offset = offset; setTimeout(() => calendar?.setOption("timeZone", offset)); }
+      if (offset !== data.offset) { data.offset = offset; setTimeout(() => { calendar?.setOption("timeZone", offset); calendar?.setOption("date", start()); }); }
       if (view === "list") return visits.map(entry);
       settle(fit(found.open));
       return [...shades(found.open, start, end, found.wanted), ...blocked.map(block).filter(Boolean), ...visits.map(entry).filter(each => each.resourceIds.length)];
@@ -225,6 +225,8 @@
       eventDrop: drop, eventResize: drop,
       eventDidMount: ({el, event}) => elements.set(el, event.id), eventAllUpdated: tidy,
     });
+    // Where another day is today than at the clinic, the calendar would begin some days off.
+    calendar.setOption("date", start());
   }
   let dropping = false;
   async function drop(info) {
