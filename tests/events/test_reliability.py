@@ -4,13 +4,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fhir_server.core.messages import FhirRequest
-from fhir_server.events import wake
 from fhir_server.rest.dispatch import handle, session
 from fhir_server.settings import settings
 from fhir_server.storage.session import Session
@@ -18,7 +17,7 @@ from tests.client import Client
 from tests.conftest import TestTenant
 from tests.events.feeding import eventually
 from tests.events.hubs import Hub, Listener, hub_apart
-from tests.events.valkeys import Valkey, valkey_apart
+from tests.events.valkeys import Valkey
 
 PATIENT: dict[str, Any] = {"resourceType": "Patient"}
 Version = tuple[str, str, int]
@@ -28,15 +27,6 @@ Version = tuple[str, str, int]
 def place(new_tenant: Callable[[], TestTenant]) -> TestTenant:
     """A tenant of the test's own."""
     return new_tenant()
-
-
-@pytest.fixture
-def valkey(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valkey]:
-    """A Valkey of the test's own, as the one in the settings of this process."""
-    with valkey_apart() as running:
-        monkeypatch.setattr(settings, "redis_url", running.url)
-        monkeypatch.setattr("fhir_server.rest.dispatch.wake.changed", wake.Sender().changed)
-        yield running
 
 
 def _history(client: Client) -> set[Version]:

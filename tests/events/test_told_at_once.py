@@ -9,19 +9,9 @@ import pytest
 
 from fhir_server.endpoints import event_access, event_tails
 from fhir_server.events import wake
-from fhir_server.settings import settings
 from tests.conftest import TestTenant
 from tests.events.feeding import eventually
-from tests.events.valkeys import Valkey, valkey_apart
-
-
-@pytest.fixture
-def valkey(monkeypatch: pytest.MonkeyPatch) -> Iterator[Valkey]:
-    """A Valkey of the test's own, as the one in the settings of this process."""
-    with valkey_apart() as running:
-        monkeypatch.setattr(settings, "redis_url", running.url)
-        monkeypatch.setattr("fhir_server.rest.dispatch.wake.changed", wake.Sender().changed)
-        yield running
+from tests.events.valkeys import Valkey
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
 from typing import Any
 
 from flask import request
@@ -91,8 +90,7 @@ def read_day() -> Day:
     known = queues()
     chosen = choices().queue
     queue = next((each for each in known if each["id"] == chosen), known[0] if known else None)
-    start = datetime.combine(page.today(), time(), page.zone())
-    today = [("date", f"ge{start.isoformat()}"), ("date", f"lt{(start + timedelta(days=1)).isoformat()}")]
+    today = [("date", each) for each in page.of_today()]
     me = professional()
     whose = [("actor", me)] if page.me().user.role == "practitioner" else []
     asked: list[Any] = [

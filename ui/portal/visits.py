@@ -189,8 +189,7 @@ def query(**given: Any) -> dict[str, Any]:
 
 def upcoming_query() -> dict[str, Any]:
     """The search for what is to come, the next first."""
-    begin = page.now().astimezone(page.zone()).replace(hour=0, minute=0, second=0, microsecond=0)
-    return query(date=f"ge{begin.isoformat(timespec='seconds')}", status=",".join(UPCOMING), _sort="date")
+    return query(date=page.of_today()[0], status=",".join(UPCOMING), _sort="date")
 
 
 def cancelled_query() -> dict[str, Any]:
